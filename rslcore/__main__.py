@@ -1,0 +1,5 @@
+"""`python -m rslcore` is `rslcore`."""
+
+from rslcore.cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""Every exception that rslcore raises on purpose.
+
+All of them mean "something the user can mend": the command line prints the message without a traceback and exits
+with code 2. A message says what is wrong, the value, the nearest valid one and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import attrs
+
+
+class RslcoreError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class RegistryError(RslcoreError):
+    """A plugin, or the name of a component, is at fault."""
+
+
+class UnknownNameError(RegistryError):
+    """No component, kind or recipe has this name."""
+
+
+class AmbiguousNameError(RegistryError):
+    """Several distributions offer a component under this name."""
+
+
+class PluginError(RegistryError):
+    """A plugin is broken: it does not import, or declares something that does not exist."""
+
+
+@attrs.frozen
+class Problem:
+    """One thing that is wrong with a configuration.
+
+    Attributes:
+        path: Where, as it is written in an override (`algorithm.clip_param`); empty for the whole config.
+        message: What is wrong, the value, what would be right.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class ConfigError(RslcoreError):
+    """A configuration is wrong. Carries every problem that was found, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem], source: str = "") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        super().__init__(str(self))
+
+    @classmethod
+    def at(cls, path: str, message: str) -> ConfigError:
+        """A config error with one problem."""
+        return cls([Problem(path, message)])
+
+    def __str__(self) -> str:
+        where = f" in {self.source}" if self.source else ""
+        if len(self.problems) == 1:
+            return f"{self.problems[0]}{where}" if not self.source else f"1 problem{where}:\n  {self.problems[0]}"
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        return f"{len(self.problems)} problems{where}:\n{lines}"
+
+
+class MissingExtraError(RslcoreError):
+    """An optional package is not installed; the message says which extra brings it."""
+
+
+class EnvError(RslcoreError):
+    """An environment does not exist, or breaks the contract of `rslcore.protocols.Env`."""
+
+
+class DeviceError(RslcoreError):
+    """The device that was asked for is not there."""
+
+
+class RunError(RslcoreError):
+    """A run folder is missing, or does not hold what is needed."""
+
+
+class CheckpointError(RslcoreError):
+    """A checkpoint cannot be read, or does not fit the run that wants to load it."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The words `; did you mean 'x'?` for the valid name nearest to `name`, or nothing if none is near."""
+    matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message: quoted, sorted, separated by commas; `none` if there are none."""
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"

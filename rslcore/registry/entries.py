@@ -1,0 +1,106 @@
+"""What the registry holds: kinds, components, recipes and where each came from."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class Kind:
+    """A kind of component.
+
+    Attributes:
+        name: As it is written on the command line (`algorithm`).
+        protocol: The class in `rslcore.protocols` that a component of this kind satisfies.
+        summary: What such a component is for, in a sentence.
+    """
+
+    name: str
+    protocol: str
+    summary: str
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("algorithm", "Algorithm", "Chooses actions while a rollout is collected and learns from it."),
+        Kind("policy", "Policy", "The networks that an algorithm trains, from observations to actions."),
+        Kind("storage", "Storage", "Keeps what was collected and hands it out in minibatches."),
+        Kind("runner", "Runner", "The loop: collect, update, log, checkpoint."),
+        Kind("env", "Env", "Many environments that are stepped at once."),
+        Kind("logger", "Logger", "Receives the metrics of every iteration."),
+        Kind("network", "Network", "Maps observation groups to a tensor."),
+        Kind("distribution", "Distribution", "Turns a network's output into a distribution over actions."),
+        Kind("extension", "Extension", "Adds losses, fields, rewards or data to an algorithm through its hooks."),
+    )
+}
+
+
+@attrs.frozen
+class Source:
+    """Where a component came from: recorded with every run and checkpoint.
+
+    Attributes:
+        plugin: Name of the entry point.
+        distribution: Name of the installed distribution, as pip knows it.
+        version: Its version.
+        module: The plugin module that the entry point names.
+    """
+
+    plugin: str
+    distribution: str
+    version: str
+    module: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+@attrs.frozen
+class Entry:
+    """A registered component.
+
+    Attributes:
+        kind: Key of `KINDS`.
+        name: Bare name, as it is written in a config.
+        factory: `module:attribute` of what builds the component; called as `factory(config, context, **parts)`.
+        config: `module:attribute` of its attrs config class.
+        summary: A sentence for lists.
+        source: Who registered it.
+    """
+
+    kind: str
+    name: str
+    factory: str
+    config: str
+    summary: str
+    source: Source
+
+    @property
+    def full_name(self) -> str:
+        """`distribution/name`, which always works, also where two distributions offer the bare name."""
+        return f"{self.source.distribution}/{self.name}"
+
+
+@attrs.frozen
+class Recipe:
+    """A complete configuration that a plugin brings.
+
+    Attributes:
+        name: As in `rslcore train <name>`.
+        module: Package that holds the file.
+        file: Path of the YAML file inside that package.
+        summary: A sentence for lists.
+        source: Who registered it.
+    """
+
+    name: str
+    module: str
+    file: str
+    summary: str
+    source: Source
+
+    @property
+    def full_name(self) -> str:
+        """`distribution/name`, which always works."""
+        return f"{self.source.distribution}/{self.name}"

@@ -1,0 +1,85 @@
+"""The object that a plugin's `rslcore_register` receives."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from rslcore.errors import PluginError
+from rslcore.registry.entries import Entry, Recipe, Source
+from rslcore.registry.targets import find_target_fault
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+class Registrar:
+    """Collects what one plugin declares, bound to its source.
+
+    Every `add_*` method takes the bare name (lower-case letters, digits, `_`, `-`), the `module:attribute` of the
+    factory and of the config class, and a sentence for lists. It raises `PluginError` for a bad name, a name that this
+    distribution has declared already, or a target that cannot exist; the plugin is then listed as failed.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.entries: list[Entry] = []
+        self.recipes: list[Recipe] = []
+
+    def add_algorithm(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare an algorithm: `factory(config, context, policy=..., storage=...)`, both component configs."""
+        self._add("algorithm", name, factory, config, summary)
+
+    def add_policy(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare a policy: `factory(config, context)`."""
+        self._add("policy", name, factory, config, summary)
+
+    def add_storage(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare a storage: `factory(config, context)`."""
+        self._add("storage", name, factory, config, summary)
+
+    def add_runner(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare a runner: `factory(config, context, env=..., algorithm=..., session=...)`."""
+        self._add("runner", name, factory, config, summary)
+
+    def add_env(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare an env: `factory(config, context)`."""
+        self._add("env", name, factory, config, summary)
+
+    def add_logger(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare a logger: `factory(config, context)`."""
+        self._add("logger", name, factory, config, summary)
+
+    def add_network(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare a network: `factory(config, context, num_outputs=...)`."""
+        self._add("network", name, factory, config, summary)
+
+    def add_distribution(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare a distribution: `factory(config, context)`; it reads `context.env_spec.actions`."""
+        self._add("distribution", name, factory, config, summary)
+
+    def add_extension(self, name: str, *, factory: str, config: str, summary: str) -> None:
+        """Declare an extension: `factory(config, context)`."""
+        self._add("extension", name, factory, config, summary)
+
+    def add_recipe(self, name: str, *, file: str, summary: str) -> None:
+        """Declare a recipe. `file` is `package:path/inside/it.yaml`."""
+        self._check_name("recipe", name, [recipe.name for recipe in self.recipes])
+        module, separator, path = file.partition(":")
+        spec = importlib.util.find_spec(module) if separator else None
+        if spec is None or spec.origin is None or not (Path(spec.origin).parent / path).is_file():
+            raise PluginError(f"recipe '{name}': there is no file '{file}' (written as 'package:path.yaml')")
+        self.recipes.append(Recipe(name, module, path, summary, self.source))
+
+    def _add(self, kind: str, name: str, factory: str, config: str, summary: str) -> None:
+        self._check_name(kind, name, [entry.name for entry in self.entries if entry.kind == kind])
+        for role, target in (("factory", factory), ("config", config)):
+            if fault := find_target_fault(target):
+                raise PluginError(f"{kind} '{name}': the {role} {fault}")
+        self.entries.append(Entry(kind, name, factory, config, summary, self.source))
+
+    def _check_name(self, kind: str, name: str, taken: list[str]) -> None:
+        if not _NAME.fullmatch(name):
+            raise PluginError(f"{kind} '{name}': a name is lower-case letters, digits, '_' and '-', after a letter")
+        if name in taken:
+            raise PluginError(f"{kind} '{name}' is declared twice")

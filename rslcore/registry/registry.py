@@ -1,0 +1,114 @@
+"""Look-up of components and recipes by name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import pluggy
+
+from rslcore.errors import AmbiguousNameError, PluginError, UnknownNameError, listed, nearest
+from rslcore.registry.entries import KINDS, Entry, Recipe, Source
+from rslcore.registry.loader import PluginRow, disabled_by_environment, load_plugins, new_plugin_manager
+from rslcore.registry.targets import import_target
+
+Named = TypeVar("Named", Entry, Recipe)
+
+
+class Registry:
+    """The components and recipes of a set of plugins.
+
+    Args:
+        plugins: What the loader made of each plugin.
+        manager: The pluggy manager that holds the plugin modules, for run events.
+    """
+
+    def __init__(self, plugins: Sequence[PluginRow], manager: pluggy.PluginManager | None = None) -> None:
+        self.plugins = tuple(plugins)
+        self.manager = manager if manager is not None else new_plugin_manager()
+        self._entries = [entry for row in plugins for entry in row.entries]
+        self._recipes = [recipe for row in plugins for recipe in row.recipes]
+
+    @classmethod
+    def discover(cls, disabled: Iterable[str] = ()) -> Registry:
+        """Load the installed plugins, less those in `disabled` and in `RSLCORE_DISABLED_PLUGINS`."""
+        manager = new_plugin_manager()
+        return cls(load_plugins(manager, disabled_by_environment() | frozenset(disabled)), manager)
+
+    def entries(self, kind: str) -> list[Entry]:
+        """The components of a kind, by name.
+
+        Raises:
+            UnknownNameError: There is no such kind.
+        """
+        if kind not in KINDS:
+            raise UnknownNameError(f"there is no kind '{kind}'{nearest(kind, KINDS)} (kinds: {listed(KINDS)})")
+        return sorted((entry for entry in self._entries if entry.kind == kind), key=lambda entry: entry.full_name)
+
+    def recipes(self) -> list[Recipe]:
+        """All recipes, by name."""
+        return sorted(self._recipes, key=lambda recipe: recipe.name)
+
+    def find(self, kind: str, name: str) -> Entry:
+        """The component of a kind with a bare name or `distribution/name`.
+
+        Raises:
+            UnknownNameError: None has it; names the nearest one and the plugins that failed to load.
+            AmbiguousNameError: Several distributions have it; lists the spellings that work.
+        """
+        return self._pick(kind, name, self.entries(kind))
+
+    def find_recipe(self, name: str) -> Recipe:
+        """The recipe with a bare name or `distribution/name`; raises as `find` does."""
+        return self._pick("recipe", name, self.recipes())
+
+    def config_class(self, kind: str, name: str) -> type[Any]:
+        """Import the config class of a component; raises as `find`, or `PluginError` if it does not import."""
+        entry = self.find(kind, name)
+        config: type[Any] = self._import(entry, entry.config)
+        return config
+
+    def factory(self, kind: str, name: str) -> Any:
+        """Import what builds a component; raises as `find`, or `PluginError` if it does not import."""
+        entry = self.find(kind, name)
+        return self._import(entry, entry.factory)
+
+    def sources(self, names: Iterable[tuple[str, str]]) -> list[Source]:
+        """The distinct sources of (kind, name) pairs, for the record of a run."""
+        return list(dict.fromkeys(self.find(kind, name).source for kind, name in names))
+
+    def _import(self, entry: Entry, target: str) -> Any:
+        try:
+            return import_target(target)
+        except PluginError as error:
+            raise PluginError(f"{entry.kind} '{entry.name}' of {entry.source}: {error}") from error
+
+    def _pick(self, kind: str, name: str, candidates: list[Named]) -> Named:
+        found = [item for item in candidates if name in (item.name, item.full_name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            spellings = listed(item.full_name for item in found)
+            raise AmbiguousNameError(f"{kind} '{name}' is offered by several distributions; write one of {spellings}")
+        names = [item.name for item in candidates]
+        raise UnknownNameError(
+            f"there is no {kind} '{name}'{nearest(name, names)} (installed: {listed(set(names))}){self._absent()}"
+        )
+
+    def _absent(self) -> str:
+        """The plugins that might have had the name, had they loaded."""
+        failed = [f"{row.source.plugin} of {row.source.distribution}" for row in self.plugins if row.status == "failed"]
+        disabled = [row.source.plugin for row in self.plugins if row.status == "disabled"]
+        words = ""
+        if failed:
+            words += f"; failed to load: {', '.join(failed)} (see `rslcore list-plugins`)"
+        if disabled:
+            words += f"; disabled: {', '.join(disabled)}"
+        return words
+
+
+@functools.cache
+def default_registry() -> Registry:
+    """The registry of the installed plugins, loaded once a process."""
+    return Registry.discover()
