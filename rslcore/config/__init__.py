@@ -1,0 +1,51 @@
+"""Typed configuration: attrs classes, structured by cattrs, read from YAML with overrides.
+
+A plugin's config module needs three names:
+
+    from rslcore.config import Range, config, option
+
+    @config
+    class AmpConfig:
+        \"""Adversarial motion priors (Peng et al. 2021).\"""
+
+        style_weight: float = option(0.5, "Share of the style reward in the total reward.", Range(0.0, 1.0))
+"""
+
+from rslcore.config.components import (
+    AlgorithmComponent,
+    Component,
+    DistributionComponent,
+    EnvComponent,
+    ExtensionComponent,
+    LoggerComponent,
+    NetworkComponent,
+    PolicyComponent,
+    RunnerComponent,
+    StorageComponent,
+)
+from rslcore.config.converter import structure, unstructure
+from rslcore.config.experiment import ExperimentConfig, PluginsConfig
+from rslcore.config.fields import Range, config, option
+from rslcore.config.files import dump_yaml, load_config
+
+__all__ = [
+    "AlgorithmComponent",
+    "Component",
+    "DistributionComponent",
+    "EnvComponent",
+    "ExperimentConfig",
+    "ExtensionComponent",
+    "LoggerComponent",
+    "NetworkComponent",
+    "PluginsConfig",
+    "PolicyComponent",
+    "Range",
+    "RunnerComponent",
+    "StorageComponent",
+    "config",
+    "dump_yaml",
+    "load_config",
+    "option",
+    "structure",
+    "unstructure",
+]

@@ -1,0 +1,217 @@
+"""Plain dicts to config classes and back, strictly, with all problems at once.
+
+cattrs does the containers, unions and literals. What is written here is what it does not do: refuse `"false"` for a
+bool and 4.9 for an int, run every field's validator and not only the first that fails, look a component's config class
+up by the component's name, and word each problem with its path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import cattrs
+from cattrs.errors import IterableValidationError, IterableValidationNote
+
+from rslcore.config.components import Component
+from rslcore.errors import ConfigError, Problem, RegistryError, listed, nearest
+
+if TYPE_CHECKING:
+    from rslcore.registry import Registry
+
+T = TypeVar("T")
+
+
+def structure(data: Any, cls: type[T], registry: Registry, source: str = "") -> T:
+    """Make a config of class `cls` out of plain dicts, lists and scalars.
+
+    Args:
+        data: As YAML gives it.
+        cls: A class made with `rslcore.config.config`.
+        registry: Where the config classes of components are found.
+        source: Name of the file or recipe, for messages.
+
+    Raises:
+        ConfigError: With every problem in `data`, each with its path.
+    """
+    try:
+        return _new_converter(registry).structure(data, cls)
+    except Exception as error:
+        raise ConfigError(_problems(error, ""), source) from error
+
+
+def unstructure(config: Any) -> Any:
+    """A config as plain dicts, lists and scalars, complete with every default; the inverse of `structure`."""
+    if isinstance(config, Component):
+        return {"name": config.name, **unstructure(config.config)}
+    if attrs.has(type(config)):
+        return {field.name: unstructure(getattr(config, field.name)) for field in attrs.fields(type(config))}
+    if isinstance(config, Mapping):
+        return {key: unstructure(value) for key, value in config.items()}
+    if isinstance(config, tuple | list):
+        return [unstructure(value) for value in config]
+    return config
+
+
+def _new_converter(registry: Registry) -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=True)
+    converter.register_structure_hook(bool, _strict_bool)
+    converter.register_structure_hook(int, _strict_int)
+    converter.register_structure_hook(float, _strict_float)
+    converter.register_structure_hook(str, _strict_str)
+    converter.register_structure_hook_factory(attrs.has, lambda cls: _config_hook(cls, converter))
+    converter.register_structure_hook_factory(
+        lambda cls: isinstance(cls, type) and issubclass(cls, Component),
+        lambda cls: _component_hook(cls, converter, registry),
+    )
+    converter.register_structure_hook_func(_is_tuple, lambda value, cls: _structure_tuple(value, cls, converter))
+    converter.register_structure_hook_func(_is_optional, lambda value, cls: _structure_optional(value, cls, converter))
+    return converter
+
+
+class _Problems(Exception):  # noqa: N818 - not an error of its own, it carries the errors of a class's fields
+    """The errors of the fields of one config, by field name."""
+
+    def __init__(self, errors: list[tuple[str, Exception]]) -> None:
+        self.errors = errors
+        super().__init__(errors)
+
+
+def _problems(error: Exception, path: str) -> list[Problem]:
+    """Flatten an exception of the converter into problems with paths."""
+    if isinstance(error, _Problems):
+        return [problem for name, inner in error.errors for problem in _problems(inner, _join(path, name))]
+    if isinstance(error, ConfigError):
+        return [Problem(_join(path, problem.path), problem.message) for problem in error.problems]
+    if isinstance(error, IterableValidationError):
+        problems = []
+        for inner in error.exceptions:
+            notes = [note for note in getattr(inner, "__notes__", []) if isinstance(note, IterableValidationNote)]
+            index = f"[{notes[0].index}]" if notes and isinstance(notes[0].index, int) else ""
+            key = str(notes[0].index) if notes and not index else ""
+            problems += _problems(inner, _join(path, key) + index)
+        return problems
+    return [Problem(path, str(error))]
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path and name else path or name
+
+
+def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    """Structure one config class: every key known, every field of its type and in its range, all problems kept."""
+    attrs.resolve_types(cls)
+    fields = {field.name: field for field in attrs.fields(cls)}
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{_shown(value)} should be a mapping with keys among {listed(fields)}")
+        errors: list[tuple[str, Exception]] = []
+        arguments: dict[str, Any] = {}
+        for key in value:
+            if key not in fields:
+                known = f"{nearest(str(key), fields)} (keys: {listed(fields)})"
+                errors.append((str(key), KeyProblem(f"unknown key{known}")))
+        for name, field in fields.items():
+            if name not in value:
+                if field.default is attrs.NOTHING:
+                    errors.append((name, KeyProblem("is missing and has no default")))
+                continue
+            try:
+                arguments[name] = converter.structure(value[name], field.type)
+                if field.validator is not None:
+                    field.validator(None, field, arguments[name])
+            except Exception as error:
+                errors.append((name, error))
+        if errors:
+            raise _Problems(errors)
+        return cls(**arguments)
+
+    return hook
+
+
+class KeyProblem(ValueError):
+    """A key is unknown or missing. Not a KeyError, whose text Python puts in quotes."""
+
+
+def _component_hook(
+    cls: type[Component], converter: cattrs.Converter, registry: Registry
+) -> Callable[[Any, Any], Component]:
+    """Structure one component: pop `name`, import that config class alone, structure the rest into it."""
+
+    def hook(value: Any, _: Any) -> Component:
+        if isinstance(value, str):
+            raise TypeError(f"{_shown(value)} should be a mapping; write {{name: {value}}}")
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{_shown(value)} should be a mapping like {{name: ...}} that names the {cls.kind}")
+        options = dict(value)
+        name = options.pop("name", None)
+        if not isinstance(name, str):
+            names = listed({entry.name for entry in registry.entries(cls.kind)})
+            missing = "is missing" if name is None else f"{_shown(name)} should be a string"
+            raise _Problems([("name", KeyProblem(f"{missing}; it names the {cls.kind}, one of {names}"))])
+        try:
+            config_class = registry.config_class(cls.kind, name)
+        except RegistryError as error:
+            raise _Problems([("name", error)]) from error
+        return cls(name, converter.structure(options, config_class))
+
+    return hook
+
+
+def _is_tuple(cls: Any) -> bool:
+    return getattr(cls, "__origin__", None) is tuple
+
+
+def _structure_tuple(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
+    # cattrs takes a string or a mapping for a sequence of its characters or keys.
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{_shown(value)} should be a list")
+    return tuple(converter.structure(list(value), list[cls.__args__[0]]))  # type: ignore[name-defined]
+
+
+def _is_optional(cls: Any) -> bool:
+    arguments = getattr(cls, "__args__", ())
+    return len(arguments) == 2 and type(None) in arguments
+
+
+def _structure_optional(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
+    # cattrs wraps Optional errors differently in its versions; this keeps the inner one as it is.
+    inner = next(argument for argument in cls.__args__ if argument is not type(None))
+    return None if value is None else converter.structure(value, inner)
+
+
+def _strict_bool(value: Any, _: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{_shown(value)} should be true or false")
+    return value
+
+
+def _strict_int(value: Any, _: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 1e6 in YAML
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{_shown(value)} should be a whole number")
+    return value
+
+
+def _strict_float(value: Any, _: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{_shown(value)} should be a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} should be finite")
+    return float(value)
+
+
+def _strict_str(value: Any, _: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{_shown(value)} should be a string")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """A value for a message: as Python writes it, with its type, cut to a line."""
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -1,0 +1,47 @@
+"""The whole configuration of one run."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from rslcore.config.components import (
+    AlgorithmComponent,
+    EnvComponent,
+    LoggerComponent,
+    PolicyComponent,
+    RunnerComponent,
+    StorageComponent,
+)
+from rslcore.config.fields import Range, config, option
+
+
+@config
+class PluginsConfig:
+    """What the run needs of the installed plugins."""
+
+    require: tuple[str, ...] = option((), "Distributions that must be installed, such as `rslcore-amp>=0.3`.")
+
+
+@config
+class ExperimentConfig:
+    """One run: an env, a policy, an algorithm, and how long."""
+
+    experiment: str = option("run", "Name of the folder under the log root in which the run's own folder is made.")
+    seed: int = option(1, "Seeds Python, NumPy, torch and the envs; env i of N gets seed + i.", Range(0, 2**31 - 1))
+    device: str = option("auto", "`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where it is there.")
+    iterations: int = option(
+        1000, "Iterations in all; one is `num_steps_per_env` steps of every env and one update.", Range(1)
+    )
+    env: EnvComponent = option(attrs.NOTHING, "The environments.")
+    runner: RunnerComponent = option(attrs.NOTHING, "The loop.")
+    policy: PolicyComponent = option(attrs.NOTHING, "The networks.")
+    algorithm: AlgorithmComponent = option(attrs.NOTHING, "What learns.")
+    storage: StorageComponent = option(attrs.NOTHING, "Where the rollout is kept.")
+    loggers: tuple[LoggerComponent, ...] = option((), "Who receives the metrics.")
+    plugins: PluginsConfig = option(PluginsConfig(), "What the run needs of the installed plugins.")
+
+    def __attrs_post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.experiment):
+            raise ValueError(f"experiment: {self.experiment!r} cannot name a folder; use letters, digits, '_', '-', '.'")

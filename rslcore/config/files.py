@@ -1,0 +1,110 @@
+"""Configs from YAML files and recipes, with overrides, and back to YAML.
+
+OmegaConf reads the files and the overrides: it takes `1e-3` for a number, which plain YAML loaders do not, resolves
+`${...}` as Hydra's users know it, and sets `algorithm.learning_rate` or `loggers[0].name` in a tree.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rslcore.config.converter import structure, unstructure
+from rslcore.config.experiment import ExperimentConfig
+from rslcore.errors import ConfigError, UnknownNameError, listed, nearest
+from rslcore.registry import Registry, default_registry
+
+if TYPE_CHECKING:
+    import os
+
+
+def load_config(
+    source: str | os.PathLike[str], overrides: Iterable[str] = (), registry: Registry | None = None
+) -> ExperimentConfig:
+    """Read the config of a run.
+
+    Args:
+        source: Name of a recipe (`cartpole`), or path of a YAML file.
+        overrides: `key=value` pairs such as `algorithm.learning_rate=3e-4`; a value is read as YAML.
+        registry: Where components are looked up; the installed plugins by default.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it or in an override is wrong; all problems at once.
+        UnknownNameError: There is no such recipe.
+    """
+    registry = registry if registry is not None else default_registry()
+    tree = _read(source, registry)
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        data = OmegaConf.to_container(tree, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError.at(str(error.full_key or ""), str(error).splitlines()[0]) from error
+    return structure(data, ExperimentConfig, registry, str(source))
+
+
+def dump_yaml(config: ExperimentConfig) -> str:
+    """A config as YAML, complete with every default, that `load_config` reads back to an equal config."""
+    return yaml.safe_dump(unstructure(config), sort_keys=False, allow_unicode=True)
+
+
+def _read(source: str | os.PathLike[str], registry: Registry) -> DictConfig:
+    path = Path(source)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        return _parse(_recipe_text(str(source), registry), f"recipe '{source}'")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError.at("", f"there is no file '{path}'{nearest(path.name, near)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError.at("", f"'{path}' cannot be read: {error}") from error
+    return _parse(text, f"'{path}'")
+
+
+def _recipe_text(name: str, registry: Registry) -> str:
+    try:
+        recipe = registry.find_recipe(name)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{error}; a config of your own is given as FILE.yaml") from None
+    return importlib.resources.files(recipe.module).joinpath(recipe.file).read_text(encoding="utf-8")
+
+
+def _parse(text: str, where: str) -> DictConfig:
+    try:
+        tree = OmegaConf.create(text)
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError.at("", f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, DictConfig):
+        keys = listed(field.name for field in attrs.fields(ExperimentConfig))
+        raise ConfigError.at("", f"{where} should be a mapping with keys among {keys}")
+    return tree
+
+
+def _apply(tree: DictConfig, override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError.at("", f"the override '{override}' should be written key=value, as in seed=2")
+    try:
+        value: Any = OmegaConf.from_dotlist([f"value={text}"]).value
+        _refuse_lost_parent(tree, key)
+        OmegaConf.update(tree, key, value, merge=False, force_add=True)
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, AttributeError, IndexError) as error:
+        raise ConfigError.at(key, f"the override '{override}' cannot be applied: {str(error).splitlines()[0]}") from error
+
+
+def _refuse_lost_parent(tree: DictConfig, key: str) -> None:
+    """Refuse to set `seed.x`, which would silently replace the number `seed` by a mapping."""
+    parent = key.rpartition(".")[0]
+    while parent:
+        held = OmegaConf.select(tree, parent)
+        if held is not None and not isinstance(held, DictConfig | ListConfig):
+            raise ValueError(f"'{parent}' is {held!r}, which has no keys")
+        parent = parent.rpartition(".")[0]
