@@ -1,0 +1,70 @@
+"""What a component is given when it is built, beside its own config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from rslcore.config import Component, ExperimentConfig
+from rslcore.errors import ConfigError
+from rslcore.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from rslcore.protocols import Env
+    from rslcore.specs import EnvSpec
+
+
+@attrs.frozen
+class Context:
+    """The surroundings of a component, and the way to build the components that it is made of.
+
+    Attributes:
+        registry: Where factories are found.
+        config: The config of the whole run.
+        device: Where tensors and modules go.
+        seed: The seed of this process's envs.
+        spec: What the env says of itself; None only while the env itself is being built.
+        env: The env; None while it is being built, and where a policy is loaded without its env.
+        path: Place of the component in the config, for messages.
+    """
+
+    registry: Registry
+    config: ExperimentConfig
+    device: torch.device
+    seed: int
+    spec: EnvSpec | None = None
+    env: Env | None = None
+    path: str = ""
+
+    @property
+    def env_spec(self) -> EnvSpec:
+        """The spec, for all components but the env itself."""
+        assert self.spec is not None, "only an env is built before there is a spec"
+        return self.spec
+
+    @property
+    def num_steps_per_env(self) -> int:
+        """T, the number of env steps in a rollout, from the runner's config."""
+        steps: int = self.config.runner.config.num_steps_per_env
+        return steps
+
+    def build(self, component: Component, at: str, **parts: Any) -> Any:
+        """Build a component that this one is made of.
+
+        Args:
+            component: From this component's config.
+            at: Its place in this component's config (`actor.network`), for messages.
+            parts: What its kind of factory takes beside config and context; see `rslcore.registry.Registrar`.
+        """
+        factory = self.registry.factory(component.kind, component.name)
+        return factory(component.config, attrs.evolve(self, path=self._inside(at)), **parts)
+
+    def error(self, field: str, message: str) -> ConfigError:
+        """The error to raise when a field of this component's config does not fit its surroundings."""
+        return ConfigError.at(self._inside(field), message)
+
+    def _inside(self, at: str) -> str:
+        return f"{self.path}.{at}" if self.path else at

@@ -1,0 +1,118 @@
+"""The modules that an algorithm trains: registered once, then saved, loaded, moved and switched together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import attrs
+import torch
+from torch import nn
+
+from rslcore.errors import CheckpointError
+
+LearningRate = Literal["adaptive"] | float
+"""`adaptive` follows the algorithm's own learning rate; a number stays as it is."""
+
+
+@attrs.define
+class RegisteredModule:
+    """A module and who steps its parameters.
+
+    Attributes:
+        module: The module, on the run's device.
+        groups: Its parameters in named groups, each clipped on its own, for the algorithm's optimizer.
+        learning_rate: Of those groups; unused where the module has an optimizer of its own.
+        optimizer: Stepped by the extension that registered it; None if the algorithm's optimizer does it.
+    """
+
+    module: nn.Module
+    groups: Mapping[str, list[nn.Parameter]]
+    learning_rate: LearningRate
+    optimizer: torch.optim.Optimizer | None
+
+
+class ModuleTable:
+    """The modules of an algorithm and its extensions, by name."""
+
+    def __init__(self) -> None:
+        self._table: dict[str, RegisteredModule] = {}
+
+    def register(
+        self,
+        name: str,
+        module: nn.Module,
+        *,
+        groups: Mapping[str, Iterable[nn.Parameter]] | None = None,
+        learning_rate: LearningRate = "adaptive",
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> None:
+        """Take a module in.
+
+        Args:
+            name: Its name in checkpoints and messages; ValueError if it is taken.
+            module: The module.
+            groups: Its parameters in groups; all in one by default. Parameters that need no gradient are left out.
+            learning_rate: See `LearningRate`.
+            optimizer: The module's own optimizer, if the algorithm's shall not step it.
+        """
+        if name in self._table:
+            raise ValueError(f"a module '{name}' is registered already; choose another name")
+        named = groups if groups is not None else {"": module.parameters()}
+        trained = {key: [parameter for parameter in group if parameter.requires_grad] for key, group in named.items()}
+        trained = {key: group for key, group in trained.items() if group}
+        self._table[name] = RegisteredModule(module, trained, learning_rate, optimizer)
+
+    def __iter__(self) -> Iterator[RegisteredModule]:
+        return iter(self._table.values())
+
+    def train(self, mode: bool = True) -> None:
+        """Put every module in training mode, or in evaluation mode."""
+        for entry in self._table.values():
+            entry.module.train(mode)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every module's state, and that of the optimizers that came with one."""
+        return {
+            name: {
+                "module": entry.module.state_dict(),
+                "optimizer": None if entry.optimizer is None else entry.optimizer.state_dict(),
+            }
+            for name, entry in self._table.items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`.
+
+        Raises:
+            CheckpointError: Modules or tensors are missing, left over or of another shape; lists them all. Nothing is
+                loaded then.
+        """
+        misfits = [f"module '{name}' is not in the checkpoint" for name in self._table if name not in state]
+        misfits += [f"module '{name}' of the checkpoint is not in this run" for name in state if name not in self._table]
+        for name, entry in self._table.items():
+            if name in state:
+                misfits += find_misfits(name, entry.module.state_dict(), state[name]["module"])
+        if misfits:
+            raise CheckpointError("the checkpoint does not fit this config:\n  " + "\n  ".join(misfits))
+        for name, entry in self._table.items():
+            entry.module.load_state_dict(state[name]["module"])
+            if entry.optimizer is not None:
+                entry.optimizer.load_state_dict(state[name]["optimizer"])
+
+
+def find_misfits(name: str, ours: Mapping[str, Any], saved: Mapping[str, Any]) -> list[str]:
+    """One line for each tensor that is missing, left over or of another shape."""
+    lines = []
+    for key in sorted({*ours, *saved}):
+        if key not in saved:
+            lines.append(f"{name}.{key} {_shape(ours[key])} is not in the checkpoint")
+        elif key not in ours:
+            lines.append(f"{name}.{key} {_shape(saved[key])} of the checkpoint has no place here")
+        elif _shape(ours[key]) != _shape(saved[key]):
+            lines.append(f"{name}.{key} is {_shape(saved[key])} in the checkpoint and {_shape(ours[key])} here")
+    return lines
+
+
+def _shape(value: Any) -> str:
+    return str(list(value.shape)) if isinstance(value, torch.Tensor) else type(value).__name__

@@ -1,0 +1,28 @@
+"""What each kind of component is: a few methods each, and nothing to inherit from.
+
+Legend for every shape in these modules: N envs, T steps of a rollout, B rows of a minibatch, A actions.
+"""
+
+from rslcore.protocols.algorithm import Algorithm
+from rslcore.protocols.distribution import Distribution
+from rslcore.protocols.env import Env, EnvStep
+from rslcore.protocols.extension import Extension
+from rslcore.protocols.logger import Logger
+from rslcore.protocols.network import Network
+from rslcore.protocols.policy import ActorCriticPolicy, Policy
+from rslcore.protocols.runner import Runner
+from rslcore.protocols.storage import Storage
+
+__all__ = [
+    "ActorCriticPolicy",
+    "Algorithm",
+    "Distribution",
+    "Env",
+    "EnvStep",
+    "Extension",
+    "Logger",
+    "Network",
+    "Policy",
+    "Runner",
+    "Storage",
+]

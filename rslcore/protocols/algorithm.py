@@ -1,0 +1,57 @@
+"""Algorithm: chooses actions while a rollout is collected and learns from it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tensordict import TensorDict
+    from torch import Tensor
+
+    from rslcore.protocols.env import EnvStep
+
+
+@runtime_checkable
+class Algorithm(Protocol):
+    """Built as `factory(config, context, policy=PolicyComponent, storage=StorageComponent)`.
+
+    It builds its policy and storage itself, because its extensions may add observation groups and fields to them. The
+    runner calls `act` and `process_env_step` once an env step, under `rollout_context()`, and `update` once an
+    iteration.
+    """
+
+    def act(self, obs: TensorDict) -> Tensor:
+        """Choose actions `[N, A]` for observations `[N, ...]`, exploring, and remember what learning needs."""
+
+    def process_env_step(self, step: EnvStep) -> None:
+        """Take in what the env made of the last actions."""
+
+    def update(self, obs: TensorDict) -> dict[str, Tensor]:
+        """Learn from the rollout, whose last step led to `obs`; return scalar tensors by metric name, still on the device."""
+
+    def act_inference(self, obs: TensorDict) -> Tensor:
+        """The best actions `[N, A]` for observations `[N, ...]`: deterministic, nothing is remembered for learning."""
+
+    def reset(self, dones: Tensor | None = None) -> None:
+        """Forget the inner state of `act_inference` for the envs in `dones [N]`, or for all."""
+
+    def rollout_context(self) -> AbstractContextManager[Any]:
+        """The context in which a rollout is collected, such as `torch.no_grad()`."""
+
+    def start_iteration(self, iteration: int, total: int) -> None:
+        """Iteration `iteration` of `total`, counted from 0, is about to be collected. Schedules live here."""
+
+    def train_mode(self) -> None:
+        """Put all that the algorithm owns in training mode."""
+
+    def eval_mode(self) -> None:
+        """Put all that the algorithm owns in evaluation mode."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that must be known to go on or to act: tensors, plain containers and scalars only."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`. Raises CheckpointError, listing every misfit, if the state does not fit."""

@@ -1,0 +1,52 @@
+"""Distribution: turns a network's output into a distribution over actions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from rslcore.specs import TensorSpec
+
+
+@runtime_checkable
+class Distribution(Protocol):
+    """A `torch.nn.Module` (it may own parameters, such as a standard deviation), otherwise pure functions.
+
+    `params` are the distribution's parameters by name, `{name: [B, ...]}`: what is stored with a rollout, and what the
+    other methods take. None of the methods reads a tensor on the host.
+    """
+
+    @property
+    def num_inputs(self) -> int:
+        """Width of the network output that `params` takes."""
+
+    def param_specs(self) -> Mapping[str, TensorSpec]:
+        """Shape and type of a row of each parameter, so that a storage can keep them."""
+
+    def action_spec(self) -> TensorSpec:
+        """Shape and type of a row of actions."""
+
+    def params(self, outputs: Tensor) -> Mapping[str, Tensor]:
+        """The parameters for network outputs `[B, num_inputs]`."""
+
+    def sample(self, params: Mapping[str, Tensor]) -> Tensor:
+        """Random actions `[B, A]`."""
+
+    def mode(self, params: Mapping[str, Tensor]) -> Tensor:
+        """The most likely actions `[B, A]`."""
+
+    def log_prob(self, params: Mapping[str, Tensor], actions: Tensor) -> Tensor:
+        """Log-probability, or its density, of actions `[B, A]`, summed over A: `[B]`."""
+
+    def entropy(self, params: Mapping[str, Tensor]) -> Tensor:
+        """Entropy in nats, `[B]`."""
+
+    def kl_divergence(self, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> Tensor:
+        """KL(old || new) in nats, `[B]`."""
+
+    def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars worth watching, by name (`mean_std`)."""

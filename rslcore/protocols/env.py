@@ -1,0 +1,56 @@
+"""Env: N environments that are stepped at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import attrs
+
+if TYPE_CHECKING:
+    from tensordict import TensorDict
+    from torch import Tensor
+
+    from rslcore.specs import EnvSpec
+
+
+@attrs.define
+class EnvStep:
+    """What one step of N envs gave. An env that has ended is already reset (same-step autoreset).
+
+    Attributes:
+        obs: Observation groups `[N, ...]` to act on next; of a new episode where the last one ended.
+        rewards: Reward of the step, `[N]`, float32.
+        terminated: Whether the episode ended in a terminal state, `[N]`, bool: its future is worth nothing.
+        truncated: Whether it was cut, by a time limit for one, `[N]`, bool: its future is worth V(final_obs).
+        final_obs: True observation after the step, `[N, ...]`, where an episode ended; other rows equal `obs`. None
+            where no episode ended, and always for an env whose spec says that it does not keep final observations.
+        valid: `[N]`, bool; False where the env ignored the action because it was resetting (the next-step autoreset of
+            some vectorised envs). Such a row is no transition: nothing learns from it. None where all are valid.
+        extras: Whatever else the env says. `extras["log"]` may hold scalars by name (`section/key`), which are logged.
+    """
+
+    obs: TensorDict
+    rewards: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    final_obs: TensorDict | None = None
+    valid: Tensor | None = None
+    extras: dict[str, Any] = attrs.field(factory=dict)
+
+
+@runtime_checkable
+class Env(Protocol):
+    """N environments that are stepped at once, on one device."""
+
+    @property
+    def spec(self) -> EnvSpec:
+        """Number of envs, observation groups and actions."""
+
+    def reset(self) -> TensorDict:
+        """Start N new episodes and return their first observations `[N, ...]`. The first call seeds the envs."""
+
+    def step(self, actions: Tensor) -> EnvStep:
+        """Apply `actions [N, A]`, as the spec has them; continuous ones are in [-1, 1] where the env is bounded."""
+
+    def close(self) -> None:
+        """Release what the envs hold. May be called twice."""

@@ -1,0 +1,52 @@
+"""Storage: keeps what was collected and hands it out in minibatches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tensordict import TensorDict
+    from torch import Tensor
+
+    from rslcore.specs import TensorSpec
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Columns `[T, N, ...]` by name, written one step at a time, and observation groups beside them.
+
+    In a minibatch `batch[name]` is a column's rows `[B, ...]` and `batch["obs"]` holds the groups.
+    """
+
+    def add_fields(self, fields: Mapping[str, TensorSpec]) -> None:
+        """Declare columns; before the first write. Raises ValueError for a name that is declared already."""
+
+    def write(self, name: str, rows: Tensor) -> None:
+        """Copy `rows [N, ...]` into the current step of a column."""
+
+    def write_obs(self, obs: TensorDict) -> None:
+        """Copy the observation groups `[N, ...]` into the current step."""
+
+    def write_valid(self, valid: Tensor) -> None:
+        """Say which rows of the current step are transitions, `[N]`, bool; without it all are."""
+
+    def advance(self) -> None:
+        """The current step is complete."""
+
+    def column(self, name: str) -> Tensor:
+        """A column `[T, N, ...]`, to be read and, for derived columns, written."""
+
+    def observations(self) -> TensorDict:
+        """The observation groups of all steps, `[T * N, ...]`."""
+
+    @property
+    def valid(self) -> Tensor | None:
+        """Which rows are transitions, `[T, N]`, bool; None if all are."""
+
+    def mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[TensorDict]:
+        """Minibatches of all valid transitions, `[B]`, under a fresh permutation each epoch; `batch[name]`."""
+
+    def clear(self) -> None:
+        """Begin a new rollout."""
