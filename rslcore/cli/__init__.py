@@ -1,0 +1,77 @@
+"""The command line: one module a command, imported when it is called.
+
+Exit codes: 0 all went well, 2 something that the user can mend (one message, no traceback), 130 or 143 the run was
+stopped by Ctrl-C or SIGTERM after its checkpoint was written.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from rslcore import __version__
+from rslcore.errors import RslcoreError, nearest
+from rslcore.registry import Registry, default_registry
+
+COMMANDS = {
+    "list-plugins": "rslcore.cli.list_plugins",
+    "describe": "rslcore.cli.describe",
+    "train": "rslcore.cli.train",
+    "eval": "rslcore.cli.eval",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is asked for, so that none waits for the imports of another."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or name the nearest one."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command '{args[0]}'{nearest(args[0], COMMANDS)} (commands: {', '.join(COMMANDS)})")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="rslcore %(version)s")
+@click.option("--no-plugin", "disabled", multiple=True, metavar="NAME", help="Leave a plugin out; may be repeated.")
+@click.pass_context
+def cli(ctx: click.Context, disabled: tuple[str, ...]) -> None:
+    """Train robot policies from a named configuration, every component found by entry point."""
+    ctx.obj = Registry.discover(disabled) if disabled else None
+
+
+def registry_of(ctx: click.Context) -> Registry:
+    """The registry that the command line asked for."""
+    registry: Registry | None = ctx.obj
+    return registry if registry is not None else default_registry()
+
+
+def main() -> None:
+    """Entry point of the `rslcore` command."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except RslcoreError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)

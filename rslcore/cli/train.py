@@ -1,0 +1,84 @@
+"""`rslcore train`: train a recipe or a config file."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rslcore.cli import registry_of
+from rslcore.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rslcore.config import ExperimentConfig
+    from rslcore.registry import Registry
+    from rslcore.training import TrainingResult
+
+
+@click.command()
+@click.argument("source", metavar="[RECIPE|FILE.yaml]", required=False)
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--run-name", metavar="X", help="Appended to the name of the run's folder.")
+@click.option("--log-root", metavar="DIR", default="logs", show_default=True, help="Folder of all runs.")
+@click.option("--resume", metavar="RUN", help="Go on from a run's latest checkpoint, in its folder; or from a file.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    source: str | None,
+    overrides: tuple[str, ...],
+    run_name: str | None,
+    log_root: str,
+    resume: str | None,
+    quiet: bool,
+) -> int:
+    """Train a RECIPE (see `rslcore describe recipe`) or a config FILE.yaml, changed by KEY=VALUE overrides.
+
+    \b
+    rslcore train cartpole
+    rslcore train cartpole seed=2 algorithm.learning_rate=1e-3 env.num_envs=128
+    rslcore train my.yaml --run-name first
+    rslcore train --resume logs/cartpole/2026-01-31_12-00-00 iterations=200
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    if source is not None and "=" in source:
+        source, overrides = None, (source, *overrides)
+    registry = registry_of(ctx)
+    config = _config(source, overrides, resume, registry)
+
+    from rslcore.training import train
+
+    result = train(config, run_name=run_name, log_root=log_root, resume=resume, quiet=quiet, registry=registry)
+    if not quiet:
+        _say_what_next(result, config)
+    return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+
+def _config(
+    source: str | None, overrides: tuple[str, ...], resume: str | None, registry: Registry
+) -> ExperimentConfig:
+    from rslcore.config import load_config
+
+    if source is not None:
+        return load_config(source, overrides, registry)
+    if resume is None:
+        raise ConfigError.at("", "name a recipe or a config file: `rslcore train cartpole`, `rslcore train my.yaml`")
+    from rslcore.run.folder import CONFIG_FILE, RunFolder
+
+    return load_config(RunFolder.find(Path(resume)).path / CONFIG_FILE, overrides, registry)
+
+
+def _say_what_next(result: TrainingResult, config: ExperimentConfig) -> None:
+    run = shlex.quote(str(result.path))
+    if result.stopped_by is None:
+        click.echo(f"\nTrained {result.iteration} iterations. The run lies in {run}")
+    else:
+        click.echo(f"\nStopped by {result.stopped_by.name} at iteration {result.iteration}. The run lies in {run}")
+    click.echo(f"  evaluate it   rslcore eval {run}")
+    if any(logger.name == "tensorboard" for logger in config.loggers):
+        click.echo(f"  see curves    tensorboard --logdir {shlex.quote(str(result.path.parent))}")
+    total = "" if result.stopped_by is not None else f" iterations={2 * result.iteration}"
+    click.echo(f"  go on         rslcore train --resume {run}{total}")

@@ -1,0 +1,33 @@
+"""Which device a run is on."""
+
+from __future__ import annotations
+
+import torch
+
+from rslcore.errors import DeviceError
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that a config names.
+
+    Args:
+        name: `auto` (CUDA where it is there, else the CPU), or a torch device such as `cpu`, `cuda`, `cuda:1`.
+
+    Raises:
+        DeviceError: There is no such device; says which there are.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"device: '{name}' is no device; use one of {_available()}") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"device: '{name}' is not there; this machine has {_available()}")
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"device: '{name}' is not supported; use one of {_available()}")
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else torch.device("cpu")
+
+
+def _available() -> str:
+    return ", ".join(["'auto'", "'cpu'", *(f"'cuda:{index}'" for index in range(torch.cuda.device_count()))])

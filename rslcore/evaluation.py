@@ -1,0 +1,212 @@
+"""From a run on disk to a policy that acts, and to its mean return."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore.config import ExperimentConfig
+from rslcore.context import Context
+from rslcore.device import resolve_device
+from rslcore.errors import CheckpointError
+from rslcore.registry import Registry, default_registry
+from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint
+from rslcore.run.folder import RunFolder
+from rslcore.seeding import seed_everything
+from rslcore.training import build_algorithm, check_requirements
+
+if TYPE_CHECKING:
+    import os
+
+    from rslcore.protocols import Algorithm, Env
+    from rslcore.specs import EnvSpec
+
+
+class InferencePolicy:
+    """A trained policy: deterministic, normalizers included.
+
+    Args:
+        algorithm: In evaluation mode, with its state loaded.
+        spec: Of the env that the policy was trained in: its observation groups and actions.
+        device: Where the policy is.
+    """
+
+    def __init__(self, algorithm: Algorithm, spec: EnvSpec, device: torch.device) -> None:
+        self.spec = spec
+        self.device = device
+        self._algorithm = algorithm
+
+    @torch.no_grad()
+    def __call__(self, obs: TensorDict | Mapping[str, Any]) -> Tensor:
+        """Actions `[N, A]` for observation groups `[N, ...]`, given as a TensorDict or as a mapping of arrays.
+
+        Continuous actions of a bounded env are in [-1, 1], as the env plugin takes them.
+        """
+        if not isinstance(obs, TensorDict):
+            obs = TensorDict({name: torch.as_tensor(group) for name, group in obs.items()})  # type: ignore[arg-type]
+            obs = obs.auto_batch_size_(1)
+        return self._algorithm.act_inference(obs.to(self.device))
+
+    def reset(self, dones: Tensor | None = None) -> None:
+        """Forget recurrent state for the envs in `dones [N]`, or for all."""
+        self._algorithm.reset(dones)
+
+
+@attrs.frozen
+class EvaluationResult:
+    """Returns and lengths of whole episodes.
+
+    Attributes:
+        checkpoint: The file that was evaluated.
+        iteration: Its iteration.
+        returns: Undiscounted return of each episode.
+        lengths: Number of steps of each episode.
+    """
+
+    checkpoint: Path
+    iteration: int
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Mean, standard deviation, smallest and largest of `return` and `length`."""
+        columns = {"return": self.returns, "length": self.lengths}
+        return {
+            name: {
+                "mean": float(numpy.mean(values)),
+                "std": float(numpy.std(values)),
+                "min": float(numpy.min(values)),
+                "max": float(numpy.max(values)),
+            }
+            for name, values in columns.items()
+        }
+
+
+def load_policy(
+    run: str | os.PathLike[str],
+    *,
+    checkpoint: str = "latest",
+    device: str = "cpu",
+    registry: Registry | None = None,
+) -> InferencePolicy:
+    """Load a trained policy; its env need not be installed.
+
+    Args:
+        run: The run's folder, a checkpoint in it, or the folder of an experiment, whose latest run is taken.
+        checkpoint: `latest`, an iteration, or a file.
+        device: Where the policy acts.
+        registry: Where components are looked up; the installed plugins by default.
+
+    Raises:
+        RunError: There is no such run or checkpoint.
+        CheckpointError: The checkpoint is damaged, or does not fit the installed plugins.
+    """
+    registry = registry if registry is not None else default_registry()
+    loaded, config, _ = _load(run, checkpoint, registry)
+    context = Context(
+        registry=registry, config=config, device=resolve_device(device), seed=config.seed, spec=loaded.env_spec
+    )
+    return _policy(context, loaded)
+
+
+def evaluate(
+    run: str | os.PathLike[str],
+    *,
+    checkpoint: str = "latest",
+    episodes: int = 100,
+    seed: int | None = None,
+    device: str | None = None,
+    registry: Registry | None = None,
+) -> EvaluationResult:
+    """Run a trained policy, deterministically, for whole episodes.
+
+    Every env plays the same number of episodes, give or take one, so that short episodes are not over-represented.
+
+    Args:
+        run: As for `load_policy`.
+        checkpoint: As for `load_policy`.
+        episodes: Number of episodes, at least 1.
+        seed: Of the envs; by default another one than training had.
+        device: As in a config; that of the run by default.
+        registry: Where components are looked up; the installed plugins by default.
+
+    Raises:
+        RslcoreError: As `load_policy`, or the env cannot be made.
+    """
+    registry = registry if registry is not None else default_registry()
+    loaded, config, path = _load(run, checkpoint, registry)
+    seed = config.seed + 10_000 if seed is None else seed
+    seed_everything(seed)
+    config = _with_num_envs(config, episodes)
+    context = Context(
+        registry=registry, config=config, device=resolve_device(device or config.device), seed=seed
+    )
+    with contextlib.closing(context.build(config.env, "env")) as env:
+        if (env.spec.observations, env.spec.actions) != (loaded.env_spec.observations, loaded.env_spec.actions):
+            raise CheckpointError(
+                f"'{path}' was trained with observations {loaded.env_spec.observations} and actions "
+                f"{loaded.env_spec.actions}; the env now has {env.spec.observations} and {env.spec.actions}"
+            )
+        policy = _policy(attrs.evolve(context, env=env, spec=env.spec), loaded)
+        returns, lengths = _play(env, policy, episodes)
+    return EvaluationResult(path, loaded.iteration, tuple(returns), tuple(lengths))
+
+
+def _load(
+    run: str | os.PathLike[str], checkpoint: str, registry: Registry
+) -> tuple[Checkpoint, ExperimentConfig, Path]:
+    given = Path(run)
+    folder = RunFolder.find(given)
+    path = given if given.is_file() and given.suffix == ".pt" and checkpoint == "latest" else folder.checkpoint(checkpoint)
+    loaded = load_checkpoint(path)
+    config = checkpoint_config(loaded, path, registry)
+    check_requirements(config)
+    return loaded, config, path
+
+
+def _policy(context: Context, loaded: Checkpoint) -> InferencePolicy:
+    algorithm = build_algorithm(context)
+    algorithm.load_state_dict(loaded.algorithm)
+    algorithm.eval_mode()
+    return InferencePolicy(algorithm, context.env_spec, context.device)
+
+
+def _with_num_envs(config: ExperimentConfig, episodes: int) -> ExperimentConfig:
+    """The config with no more envs than episodes, where the env's config has the number."""
+    options = config.env.config
+    if getattr(options, "num_envs", 0) <= episodes:
+        return config
+    return attrs.evolve(config, env=attrs.evolve(config.env, config=attrs.evolve(options, num_envs=episodes)))
+
+
+def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float], list[int]]:
+    num_envs = env.spec.num_envs
+    left = numpy.full(num_envs, episodes // num_envs)
+    left[: episodes % num_envs] += 1
+    running_returns, running_lengths = numpy.zeros(num_envs), numpy.zeros(num_envs, dtype=numpy.int64)
+    returns: list[float] = []
+    lengths: list[int] = []
+    obs = env.reset()
+    while left.any():
+        step = env.step(policy(obs))
+        obs = step.obs
+        dones = step.terminated | step.truncated
+        policy.reset(dones)
+        valid = numpy.ones(num_envs, dtype=bool) if step.valid is None else step.valid.cpu().numpy()
+        running_returns += step.rewards.cpu().numpy() * valid
+        running_lengths += valid
+        for index in numpy.flatnonzero(dones.cpu().numpy()):
+            if left[index] > 0:
+                left[index] -= 1
+                returns.append(float(running_returns[index]))
+                lengths.append(int(running_lengths[index]))
+            running_returns[index], running_lengths[index] = 0.0, 0
+    return returns, lengths

@@ -1,0 +1,104 @@
+"""Metrics without host reads: kept on the device during an iteration, read once at its end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from rslcore.protocols import EnvStep
+
+
+def to_floats(metrics: Mapping[str, Tensor | float]) -> dict[str, float]:
+    """Read scalar metrics on the host in one transfer."""
+    tensors = {name: value for name, value in metrics.items() if isinstance(value, Tensor)}
+    read = torch.stack([value.detach().float() for value in tensors.values()]).tolist() if tensors else []
+    numbers = dict(zip(tensors, read, strict=True))
+    return {name: numbers[name] if name in numbers else float(metrics[name]) for name in metrics}
+
+
+class EpisodeStatistics:
+    """Return and length of the episodes that ended lately.
+
+    A step costs a copy of its rewards and of its flags into a kept buffer; the sums are made on the host, once an
+    iteration.
+
+    Args:
+        num_envs: N.
+        num_steps: T, the number of `record` calls between two `collect` calls.
+        device: Where the env's tensors are.
+        window: Number of episodes whose mean is reported.
+    """
+
+    def __init__(self, num_envs: int, num_steps: int, device: torch.device, window: int = 100) -> None:
+        self._rewards = torch.zeros(num_steps, num_envs, device=device)
+        self._dones = torch.zeros(num_steps, num_envs, device=device, dtype=torch.bool)
+        self._valid = torch.ones(num_steps, num_envs, device=device, dtype=torch.bool)
+        self._step = 0
+        self._running_returns = numpy.zeros(num_envs)
+        self._running_lengths = numpy.zeros(num_envs, dtype=numpy.int64)
+        self.returns: deque[float] = deque(maxlen=window)
+        self.lengths: deque[int] = deque(maxlen=window)
+        self.num_episodes = 0
+        self._log: dict[str, list[Tensor | float]] = {}
+
+    def record(self, step: EnvStep) -> None:
+        """Take in one step of all envs."""
+        row = self._step
+        self._rewards[row].copy_(step.rewards)
+        torch.logical_or(step.terminated, step.truncated, out=self._dones[row])
+        if step.valid is not None:
+            self._valid[row].copy_(step.valid)
+        for name, value in step.extras.get("log", {}).items():
+            self._log.setdefault(name, []).append(value)
+        self._step += 1
+
+    def collect(self) -> dict[str, float]:
+        """Take in the steps since the last call and return the metrics of the latest episodes."""
+        rewards, dones, valid = (
+            buffer[: self._step].cpu().numpy() for buffer in (self._rewards, self._dones, self._valid)
+        )
+        for row in range(self._step):
+            self._running_returns += rewards[row] * valid[row]
+            self._running_lengths += valid[row]
+            if (ended := dones[row]).any():
+                self.returns.extend(self._running_returns[ended].tolist())
+                self.lengths.extend(self._running_lengths[ended].tolist())
+                self.num_episodes += int(ended.sum())
+                self._running_returns[ended] = 0.0
+                self._running_lengths[ended] = 0
+        self._step = 0
+        self._valid.fill_(True)
+        metrics = self._collect_log()
+        if self.returns:
+            metrics["Train/mean_reward"] = sum(self.returns) / len(self.returns)
+            metrics["Train/mean_episode_length"] = sum(self.lengths) / len(self.lengths)
+        return metrics
+
+    def _collect_log(self) -> dict[str, float]:
+        means: dict[str, Tensor | float] = {}
+        for name, values in self._log.items():
+            tensors = [value.float().mean() for value in values if isinstance(value, Tensor)]
+            mean = torch.stack(tensors).mean() if tensors else sum(map(float, values)) / len(values)
+            means[name if "/" in name else f"Episode/{name}"] = mean
+        self._log.clear()
+        return to_floats(means)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The episodes of the window and the running ones."""
+        return {
+            "returns": list(self.returns),
+            "lengths": list(self.lengths),
+            "num_episodes": self.num_episodes,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`; the running episodes begin anew, as those of the env do."""
+        self.returns.extend(state["returns"])
+        self.lengths.extend(state["lengths"])
+        self.num_episodes = state["num_episodes"]

@@ -1,0 +1,109 @@
+"""The folder of a run: `logs/<experiment>/<YYYY-MM-DD_HH-MM-SS>[_<run name>]/`."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from rslcore.errors import RunError, nearest
+from rslcore.run.files import write_atomically
+
+CONFIG_FILE = "config.yaml"
+_CHECKPOINT = re.compile(r"model_(\d+)\.pt")
+
+
+class RunFolder:
+    """A run on disk: `config.yaml`, checkpoints `model_<iteration>.pt`, and what loggers write.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, log_root: Path, experiment: str, run_name: str | None) -> RunFolder:
+        """Make a new folder named after this moment; a second run in the same second gets a number.
+
+        Raises:
+            RunError: The folder cannot be made, or the run's name cannot be part of a folder's.
+        """
+        if run_name is not None and not re.fullmatch(r"[\w.-]+", run_name):
+            raise RunError(f"the run name '{run_name}' cannot be part of a folder's name; use letters, digits, '_-.'")
+        stem = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + (f"_{run_name}" if run_name else "")
+        number = 1
+        while True:
+            path = log_root / experiment / (stem if number == 1 else f"{stem}_{number}")
+            try:
+                path.mkdir(parents=True)
+                return cls(path)
+            except FileExistsError:
+                if not path.is_dir():
+                    raise RunError(f"the run folder '{path}' cannot be made: a file is in the way") from None
+                number += 1
+            except OSError as error:
+                raise RunError(f"the run folder '{path}' cannot be made: {error.strerror}") from error
+
+    @classmethod
+    def find(cls, path: Path) -> RunFolder:
+        """The run at a path: a run's folder, a checkpoint in it, or the latest run of an experiment's folder.
+
+        Raises:
+            RunError: There is none; says what is there instead.
+        """
+        if not path.exists():
+            near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise RunError(f"there is no run '{path}'{nearest(path.name, near)}")
+        if path.is_file():
+            path = path.parent
+        if (path / CONFIG_FILE).is_file() or cls(path).checkpoints():
+            return cls(path)
+        runs = sorted(config.parent for config in path.glob(f"*/{CONFIG_FILE}"))
+        if runs:
+            return cls(runs[-1])
+        raise RunError(
+            f"'{path}' is no run: it holds neither a {CONFIG_FILE} nor a model_<iteration>.pt; "
+            "give a folder like logs/<experiment>/<date>"
+        )
+
+    def checkpoints(self) -> dict[int, Path]:
+        """The checkpoints by iteration, in order."""
+        found = {}
+        for path in self.path.iterdir():
+            if match := _CHECKPOINT.fullmatch(path.name):
+                found[int(match[1])] = path
+        return dict(sorted(found.items()))
+
+    def checkpoint(self, which: str = "latest") -> Path:
+        """A checkpoint's path.
+
+        Args:
+            which: `latest`, an iteration, or the path of a file.
+
+        Raises:
+            RunError: There is no such checkpoint; lists those that there are.
+        """
+        held = self.checkpoints()
+        if which == "latest":
+            if not held:
+                raise RunError(f"the run '{self.path}' has no checkpoint yet (no model_<iteration>.pt)")
+            return held[max(held)]
+        if which.isdigit():
+            if int(which) not in held:
+                iterations = ", ".join(map(str, held)) or "none"
+                raise RunError(f"the run '{self.path}' has no checkpoint of iteration {which}; it has {iterations}")
+            return held[int(which)]
+        for path in (Path(which), self.path / which):
+            if path.is_file():
+                return path
+        raise RunError(f"there is no checkpoint '{which}'; give latest, an iteration or a file")
+
+    def checkpoint_path(self, iteration: int) -> Path:
+        """Where the checkpoint of an iteration is written."""
+        return self.path / f"model_{iteration}.pt"
+
+    def write_config(self, text: str) -> None:
+        """Write `config.yaml`."""
+        write_atomically(self.path / CONFIG_FILE, lambda file: file.write(text.encode()))

@@ -1,0 +1,178 @@
+"""A run in memory: what the runner reports to, so that a loop is only a loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from rslcore.config import ExperimentConfig
+from rslcore.metrics import to_floats
+from rslcore.protocols import Algorithm, Logger
+from rslcore.registry import Registry
+from rslcore.run.checkpoint import Checkpoint, component_sources, plain_config, save_checkpoint
+from rslcore.run.folder import RunFolder
+from rslcore.seeding import get_rng_state, set_rng_state
+from rslcore.specs import EnvSpec
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class IterationRecord:
+    """An iteration, as loggers and plugins see it.
+
+    Attributes:
+        iteration: Number of iterations done, this one included.
+        total_iterations: Number at which the run ends.
+        total_steps: Env steps of the whole run, over all envs.
+        elapsed: Seconds of training, over all resumptions.
+        seconds_left: Estimated seconds until the run ends.
+        metrics: Scalars by name, `section/name`.
+    """
+
+    iteration: int
+    total_iterations: int
+    total_steps: int
+    elapsed: float
+    seconds_left: float
+    metrics: Mapping[str, float]
+
+
+class RunSession:
+    """Logs, saves and counts for a runner.
+
+    Args:
+        config: The run's config.
+        registry: For run events and the record of sources.
+        folder: The run's folder.
+        algorithm: Whose state is saved.
+        env_spec: Saved with it.
+        loggers: Who receives the metrics.
+        quiet: Whether nothing is printed.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        registry: Registry,
+        folder: RunFolder,
+        algorithm: Algorithm,
+        env_spec: EnvSpec,
+        loggers: Sequence[Logger],
+        quiet: bool = False,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.quiet = quiet
+        self.iteration = 0
+        self.total_iterations = config.iterations
+        self.total_steps = 0
+        self.elapsed = 0.0
+        self.stop_requested = False
+        self.metrics: Mapping[str, float] = {}
+        self._algorithm = algorithm
+        self._env_spec = env_spec
+        self._events = registry.manager.hook
+        self._loggers = list(loggers)
+        self._sources = component_sources(config, registry)
+        self._runner_state: Mapping[str, Any] = {}
+        self._first_iteration = 0
+        self._resumed_elapsed = 0.0
+        self._clock = time.perf_counter()
+
+    @property
+    def runner_state(self) -> Mapping[str, Any]:
+        """What the runner saved with the checkpoint that the run resumes from; empty for a new run."""
+        return self._runner_state
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on where a checkpoint stopped. The algorithm's state has been loaded already."""
+        self.iteration = self._first_iteration = checkpoint.iteration
+        self.total_steps = checkpoint.progress["total_steps"]
+        self.elapsed = self._resumed_elapsed = checkpoint.progress["elapsed"]
+        self._runner_state = checkpoint.progress["runner"]
+        set_rng_state(checkpoint.rng)
+
+    def start(self) -> None:
+        """Tell loggers and plugins that the run begins; the clock starts."""
+        for logger in list(self._loggers):
+            self._tell(logger, "start", self)
+        self._emit("rslcore_run_started")
+        self._clock = time.perf_counter() - self.elapsed
+
+    def finish_iteration(self, metrics: Mapping[str, torch.Tensor | float], num_steps: int) -> None:
+        """Count an iteration and report its metrics.
+
+        Args:
+            metrics: Scalars; tensors are read here, in one transfer.
+            num_steps: Env steps of the iteration, over all envs.
+        """
+        self.iteration += 1
+        self.total_steps += num_steps
+        read = to_floats(metrics)
+        before, self.elapsed = self.elapsed, time.perf_counter() - self._clock
+        self.metrics = {**read, "Perf/total_fps": num_steps / max(self.elapsed - before, 1e-9)}
+        record = IterationRecord(
+            self.iteration, self.total_iterations, self.total_steps, self.elapsed, self._seconds_left(), self.metrics
+        )
+        for logger in list(self._loggers):
+            self._tell(logger, "log", record)
+        self._emit("rslcore_iteration_finished", record=record)
+
+    def save_checkpoint(self, runner_state: Mapping[str, Any]) -> Path:
+        """Write the checkpoint of the current iteration.
+
+        Args:
+            runner_state: What the runner wants back in `runner_state` when the run is resumed.
+        """
+        path = self.folder.checkpoint_path(self.iteration)
+        progress = {"total_steps": self.total_steps, "elapsed": self.elapsed, "runner": dict(runner_state)}
+        save_checkpoint(
+            path,
+            Checkpoint(
+                iteration=self.iteration,
+                config=plain_config(self.config),
+                env_spec=self._env_spec,
+                sources=self._sources,
+                algorithm=self._algorithm.state_dict(),
+                progress=progress,
+                rng=get_rng_state(),
+            ),
+        )
+        self._emit("rslcore_checkpoint_saved", path=path)
+        return path
+
+    def finish(self) -> None:
+        """Tell plugins that the run ended well."""
+        self._emit("rslcore_run_finished")
+
+    def close(self) -> None:
+        """Close the loggers, however the run ended."""
+        for logger in list(self._loggers):
+            self._tell(logger, "close")
+
+    def _seconds_left(self) -> float:
+        per_iteration = (self.elapsed - self._resumed_elapsed) / (self.iteration - self._first_iteration)
+        return per_iteration * (self.total_iterations - self.iteration)
+
+    def _emit(self, event: str, **arguments: Any) -> None:
+        """Call the plugins that listen to an event; one that raises is warned about, the run goes on."""
+        try:
+            getattr(self._events, event)(session=self, **arguments)
+        except Exception as error:
+            _log.warning("a plugin failed in %s: %s: %s", event, type(error).__name__, error)
+
+    def _tell(self, logger: Logger, method: str, *arguments: Any) -> None:
+        """Call a logger; one that raises is left out from then on."""
+        try:
+            getattr(logger, method)(*arguments)
+        except Exception as error:
+            self._loggers.remove(logger)
+            name = type(logger).__name__
+            _log.warning("logger %s failed and is left out from now on: %s: %s", name, type(error).__name__, error)

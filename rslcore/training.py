@@ -1,0 +1,170 @@
+"""From a config to a trained run: builds every component by name and lets the runner loop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import attrs
+
+from rslcore.config import ExperimentConfig, dump_yaml
+from rslcore.context import Context
+from rslcore.device import resolve_device
+from rslcore.errors import ConfigError, Problem, RunError
+from rslcore.protocols import Algorithm, Runner
+from rslcore.registry import Registry, default_registry
+from rslcore.run.checkpoint import Checkpoint, load_checkpoint
+from rslcore.run.folder import RunFolder
+from rslcore.run.session import RunSession
+from rslcore.seeding import seed_everything
+
+if TYPE_CHECKING:
+    import os
+
+
+@attrs.frozen
+class TrainingResult:
+    """How a run ended.
+
+    Attributes:
+        path: The run's folder.
+        iteration: Number of iterations done.
+        metrics: Scalars of the last iteration by name; empty if there was none.
+        stopped_by: The signal that ended the run before its last iteration, or None.
+    """
+
+    path: Path
+    iteration: int
+    metrics: dict[str, float]
+    stopped_by: signal.Signals | None
+
+
+def train(
+    config: ExperimentConfig,
+    *,
+    run_name: str | None = None,
+    log_root: str | os.PathLike[str] = "logs",
+    resume: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    registry: Registry | None = None,
+) -> TrainingResult:
+    """Train a run.
+
+    Nothing is written before everything is built, so that a mistake in the config leaves no folder behind. SIGINT and
+    SIGTERM end the run after the current iteration, with a checkpoint; a second one ends it at once.
+
+    Args:
+        config: From `load_config`.
+        run_name: Appended to the name of the run's folder.
+        log_root: Folder of all runs.
+        resume: A run's folder, or a checkpoint in it, to go on from, in that folder; the latest checkpoint by default.
+        quiet: Print nothing.
+        registry: Where components are looked up; the installed plugins by default.
+
+    Raises:
+        RslcoreError: Something in the config, the plugins or the files is wrong.
+    """
+    registry = registry if registry is not None else default_registry()
+    check_requirements(config)
+    resumed = _find_resumed(Path(resume), config) if resume is not None else None
+    device = resolve_device(config.device)
+    seed_everything(config.seed)
+    context = Context(registry=registry, config=config, device=device, seed=config.seed)
+    with contextlib.closing(context.build(config.env, "env")) as env:
+        context = attrs.evolve(context, env=env, spec=env.spec)
+        algorithm = build_algorithm(context)
+        loggers = [context.build(logger, f"loggers[{index}]") for index, logger in enumerate(config.loggers)]
+        if resumed is not None:
+            algorithm.load_state_dict(resumed[1].algorithm)
+        folder = resumed[0] if resumed is not None else RunFolder.create(Path(log_root), config.experiment, run_name)
+        folder.write_config(dump_yaml(config))
+        session = RunSession(config, registry, folder, algorithm, env.spec, loggers, quiet)
+        if resumed is not None:
+            session.restore(resumed[1])
+        runner: Runner = context.build(config.runner, "runner", env=env, algorithm=algorithm, session=session)
+        return _run(session, runner)
+
+
+def build_algorithm(context: Context) -> Algorithm:
+    """The algorithm of a config, with its policy and storage."""
+    config = context.config
+    algorithm: Algorithm = context.build(config.algorithm, "algorithm", policy=config.policy, storage=config.storage)
+    return algorithm
+
+
+def check_requirements(config: ExperimentConfig) -> None:
+    """Check `plugins.require`.
+
+    Raises:
+        ConfigError: Distributions are missing or of another version; says what to install.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    problems = []
+    for text in config.plugins.require:
+        try:
+            requirement = Requirement(text)
+            installed = version(requirement.name)
+        except InvalidRequirement:
+            problems.append(f"'{text}' is no requirement; write it as 'rslcore-amp>=0.3'")
+        except PackageNotFoundError:
+            problems.append(f"'{text}' is not installed; type `pip install '{text}'`")
+        else:
+            if not requirement.specifier.contains(installed, prereleases=True):
+                problems.append(f"'{text}' is needed and {installed} is installed; type `pip install '{text}'`")
+    if problems:
+        raise ConfigError(Problem("plugins.require", problem) for problem in problems)
+
+
+def _find_resumed(path: Path, config: ExperimentConfig) -> tuple[RunFolder, Checkpoint]:
+    folder = RunFolder.find(path)
+    checkpoint = load_checkpoint(path if path.is_file() else folder.checkpoint())
+    if checkpoint.iteration >= config.iterations:
+        raise RunError(
+            f"the run '{folder.path}' is at iteration {checkpoint.iteration} of {config.iterations} already; "
+            f"to go on, raise the total, as in iterations={2 * checkpoint.iteration}"
+        )
+    return folder, checkpoint
+
+
+def _run(session: RunSession, runner: Runner) -> TrainingResult:
+    with _stop_on_signals(session) as received:
+        try:
+            session.start()
+            runner.learn()
+            session.finish()
+        finally:
+            session.close()
+    stopped_by = received[0] if received and session.iteration < session.total_iterations else None
+    return TrainingResult(session.folder.path, session.iteration, dict(session.metrics), stopped_by)
+
+
+@contextlib.contextmanager
+def _stop_on_signals(session: RunSession) -> Iterator[Sequence[signal.Signals]]:
+    """Turn the first SIGINT or SIGTERM into a request to stop; the second one acts as it would without us."""
+    received: list[signal.Signals] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may set signal handlers
+        return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        received.append(signal.Signals(number))
+        session.stop_requested = True
+        for restored, handler in previous.items():
+            signal.signal(restored, handler)
+
+    for number in previous:
+        signal.signal(number, request_stop)
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
