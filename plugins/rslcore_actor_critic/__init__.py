@@ -1,0 +1,1 @@
+"""Actor and critic as an rslcore plugin."""

@@ -1,0 +1,1 @@
+"""Action distributions as an rslcore plugin."""

@@ -1,0 +1,1 @@
+"""Gymnasium's environments as an rslcore plugin, with recipes for three of them."""

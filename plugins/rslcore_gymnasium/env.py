@@ -1,0 +1,106 @@
+"""A Gymnasium vector env as an rslcore Env.
+
+Legend: N envs, A actions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import torch
+from gymnasium.vector import AutoresetMode
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore.context import Context
+from rslcore.protocols import EnvStep
+from rslcore.specs import EnvSpec
+from rslcore_gymnasium.config import GymnasiumConfig
+from rslcore_gymnasium.make import make_vector_env
+from rslcore_gymnasium.spaces import DEFAULT_GROUP, action_converter, action_spec, observation_specs
+
+
+class GymnasiumEnv:
+    """N environments of one id.
+
+    A Box of observations becomes the group `policy`, a Dict of Boxes one group a key. Float observations arrive as
+    float32, all others as they are.
+
+    Args:
+        config: The options.
+        context: Gives the device and the seed.
+
+    Raises:
+        ConfigError: There is no such env, or its spaces are not supported.
+        MissingExtraError: A package that the env needs is not installed.
+    """
+
+    def __init__(self, config: GymnasiumConfig, context: Context) -> None:
+        self._envs = make_vector_env(config, context)
+        self._device = context.device
+        self._seed: int | None = context.seed
+        self._resets_next_step = self._envs.metadata.get("autoreset_mode") == AutoresetMode.NEXT_STEP
+        self._was_done = numpy.zeros(config.num_envs, dtype=numpy.bool_)
+        observations = observation_specs(self._envs.single_observation_space, context)
+        self._dtypes = {group: getattr(torch, spec.dtype) for group, spec in observations.items()}
+        space = self._envs.single_action_space
+        self._convert_actions = action_converter(space, config.num_envs, config.rescale_actions)
+        self.spec = EnvSpec(
+            num_envs=config.num_envs,
+            observations=observations,
+            actions=action_spec(space, context),
+            max_episode_length=None if self._envs.spec is None else self._envs.spec.max_episode_steps,
+        )
+
+    def reset(self) -> TensorDict:
+        """Start N new episodes; the first call seeds env i with the run's seed + i."""
+        obs, _ = self._envs.reset(seed=self._seed)
+        self._seed = None
+        self._was_done.fill(False)
+        return self._to_tensors(obs)
+
+    def step(self, actions: Tensor) -> EnvStep:
+        """Apply actions `[N, A]`."""
+        raw_obs, rewards, terminated, truncated, infos = self._envs.step(self._convert_actions(actions))
+        obs = self._to_tensors(raw_obs)
+        dones = numpy.logical_or(terminated, truncated)
+        final_obs, valid = None, None
+        if self._resets_next_step:
+            # The observation of an ended episode comes as it is; the step after it only resets, whatever the action.
+            final_obs = obs if dones.any() else None
+            valid = self._to_tensor(~self._was_done, torch.bool) if self._was_done.any() else None
+            self._was_done = dones
+        elif dones.any():
+            final_obs = self._with_final(obs, infos["final_obs"], numpy.flatnonzero(dones))
+        return EnvStep(
+            obs=obs,
+            rewards=self._to_tensor(rewards, torch.float32),
+            terminated=self._to_tensor(terminated, torch.bool),
+            truncated=self._to_tensor(truncated, torch.bool),
+            final_obs=final_obs,
+            valid=valid,
+        )
+
+    def close(self) -> None:
+        """Close the envs."""
+        self._envs.close()
+
+    def _to_tensors(self, obs: Any) -> TensorDict:
+        groups = obs if isinstance(obs, dict) else {DEFAULT_GROUP: obs}
+        tensors = {name: self._to_tensor(group, self._dtypes[name]) for name, group in groups.items()}
+        return TensorDict(tensors, batch_size=[self.spec.num_envs])
+
+    def _to_tensor(self, array: numpy.ndarray[Any, Any], dtype: torch.dtype) -> Tensor:
+        # A copy, always: vector envs write into the same arrays at every step.
+        return torch.tensor(array, dtype=dtype, device=self._device)
+
+    def _with_final(self, obs: TensorDict, final: Any, ended: numpy.ndarray[Any, Any]) -> TensorDict:
+        """Observations in which the rows of ended episodes hold their last observation."""
+        groups = final if isinstance(final, dict) else {DEFAULT_GROUP: final}
+        rows = torch.from_numpy(ended).to(self._device)
+        replaced = obs.clone()
+        for name, values in groups.items():
+            last = numpy.stack([values[index] for index in ended])
+            replaced[name].index_copy_(0, rows, self._to_tensor(last, self._dtypes[name]))
+        return replaced

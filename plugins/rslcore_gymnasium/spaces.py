@@ -1,0 +1,90 @@
+"""Gymnasium's spaces as rslcore's specs, and actions back into what the space holds.
+
+Legend: N envs, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+from gymnasium import spaces
+from torch import Tensor
+
+from rslcore.context import Context
+from rslcore.specs import ActionSpec, TensorSpec
+
+DEFAULT_GROUP = "policy"
+"""Name of the observation group of an env whose observation is a single Box."""
+
+_DTYPES = {"float64": "float32", "float16": "float32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
+
+
+def observation_specs(space: spaces.Space[Any], context: Context) -> dict[str, TensorSpec]:
+    """The observation groups of a single env: one for a Box, one a key for a Dict of Boxes.
+
+    Raises:
+        ConfigError: The space is another one.
+    """
+    if isinstance(space, spaces.Dict) and all(isinstance(inner, spaces.Box) for inner in space.values()):
+        return {name: _tensor_spec(inner) for name, inner in space.items()}
+    if isinstance(space, spaces.Box):
+        return {DEFAULT_GROUP: _tensor_spec(space)}
+    raise context.error(
+        "id", f"observations are {space}, which is neither a Box nor a Dict of Boxes; wrap the env in FlattenObservation"
+    )
+
+
+def _tensor_spec(space: spaces.Space[Any]) -> TensorSpec:
+    assert space.shape is not None and space.dtype is not None
+    name = numpy.dtype(space.dtype).name
+    return TensorSpec(tuple(space.shape), _DTYPES.get(name, name))
+
+
+def action_spec(space: spaces.Space[Any], context: Context) -> ActionSpec:
+    """The actions of a single env, flattened to one dimension.
+
+    Raises:
+        ConfigError: The space is none of Box, Discrete and MultiDiscrete.
+    """
+    if isinstance(space, spaces.Discrete):
+        return ActionSpec(1, num_choices=(int(space.n),))
+    if isinstance(space, spaces.MultiDiscrete):
+        choices = tuple(int(number) for number in space.nvec.ravel())
+        return ActionSpec(len(choices), num_choices=choices)
+    if isinstance(space, spaces.Box) and numpy.issubdtype(space.dtype, numpy.floating):
+        low, high = (tuple(map(float, bound.ravel())) for bound in (space.low, space.high))
+        return ActionSpec(len(low), low=low, high=high)
+    raise context.error("id", f"actions are {space}, which is none of Box (of floats), Discrete and MultiDiscrete")
+
+
+def action_converter(
+    space: spaces.Space[Any], num_envs: int, rescale: bool
+) -> Callable[[Tensor], numpy.ndarray[Any, Any]]:
+    """The function from actions `[N, A]` to the array that the vector env takes.
+
+    Args:
+        space: The action space of a single env.
+        num_envs: N.
+        rescale: Stretch [-1, 1] to the bounds of a Box where it is bounded on both sides.
+    """
+    if isinstance(space, spaces.Discrete):
+        dtype, start = space.dtype, int(space.start)
+        return lambda actions: (actions.squeeze(1).cpu().numpy() + start).astype(dtype, copy=False)
+    shape = (num_envs, *(space.shape or ()))
+    if isinstance(space, spaces.MultiDiscrete):
+        dtype, starts = space.dtype, space.start
+        return lambda actions: (actions.cpu().numpy().reshape(shape) + starts).astype(dtype, copy=False)
+    assert isinstance(space, spaces.Box)
+    dtype = space.dtype
+    low, high = space.low.ravel().astype(numpy.float64), space.high.ravel().astype(numpy.float64)
+    bounded = numpy.isfinite(low) & numpy.isfinite(high) & rescale
+    half = numpy.where(bounded, (numpy.where(bounded, high, 0.0) - numpy.where(bounded, low, 0.0)) / 2.0, 1.0)
+    middle = numpy.where(bounded, (numpy.where(bounded, high, 0.0) + numpy.where(bounded, low, 0.0)) / 2.0, 0.0)
+
+    def convert(actions: Tensor) -> numpy.ndarray[Any, Any]:
+        stretched = actions.cpu().numpy() * half + middle
+        return numpy.clip(stretched, low, high).astype(dtype).reshape(shape)
+
+    return convert

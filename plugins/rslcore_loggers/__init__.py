@@ -1,0 +1,1 @@
+"""Loggers as an rslcore plugin."""

@@ -1,0 +1,19 @@
+"""Options of the loggers."""
+
+from __future__ import annotations
+
+from rslcore.config import Range, config, option
+
+
+@config
+class ConsoleConfig:
+    """A live display on a terminal."""
+
+    line_interval: float = option(5.0, "Seconds between two lines where the output is no terminal.", Range(0.0))
+
+
+@config
+class TensorboardConfig:
+    """Scalars as TensorBoard events."""
+
+    flush_interval: float = option(10.0, "Seconds after which events are on disk at the latest.", Range(0.0, open_low=True))

@@ -1,0 +1,24 @@
+"""Declares the loggers `console` and `tensorboard`."""
+
+from __future__ import annotations
+
+from rslcore.registry import Registrar, hookimpl
+
+PLUGIN_API = 1
+
+
+@hookimpl
+def rslcore_register(registry: Registrar) -> None:
+    """Register the loggers."""
+    registry.add_logger(
+        "console",
+        factory="rslcore_loggers.console:ConsoleLogger",
+        config="rslcore_loggers.config:ConsoleConfig",
+        summary="A live display on a terminal, a line now and then elsewhere.",
+    )
+    registry.add_logger(
+        "tensorboard",
+        factory="rslcore_loggers.tensorboard:TensorboardLogger",
+        config="rslcore_loggers.config:TensorboardConfig",
+        summary="Scalars as TensorBoard events in the run's folder.",
+    )

@@ -1,0 +1,43 @@
+"""Options of PPO."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rslcore.config import ExtensionComponent, Range, config, option
+
+
+@config
+class PpoConfig:
+    """Proximal policy optimization.
+
+    A minibatch has `num_envs * num_steps_per_env / num_mini_batches` rows; an iteration makes
+    `num_learning_epochs * num_mini_batches` optimizer steps.
+    """
+
+    num_learning_epochs: int = option(5, "Passes over the rollout in an update.", Range(1))
+    num_mini_batches: int = option(4, "Minibatches in a pass; must divide num_envs * num_steps_per_env.", Range(1))
+    clip_param: float = option(
+        0.2, "Clip range of the probability ratio, and of the change of a value.", Range(0.0, open_low=True)
+    )
+    gamma: float = option(0.99, "Discount of a step.", Range(0.0, 1.0))
+    lam: float = option(0.95, "GAE's lambda: 0 trusts the critic, 1 the returns.", Range(0.0, 1.0))
+    value_loss_coef: float = option(1.0, "Weight of the value loss.", Range(0.0))
+    entropy_coef: float = option(0.01, "Weight of the entropy bonus.", Range(0.0))
+    learning_rate: float = option(1e-3, "Adam's learning rate; where an adaptive one begins.", Range(0.0, open_low=True))
+    schedule: Literal["adaptive", "fixed"] = option(
+        "adaptive", "`adaptive` steers the learning rate by the KL divergence of each minibatch, `fixed` leaves it."
+    )
+    desired_kl: float = option(
+        0.01, "KL divergence, in nats, that the adaptive learning rate aims at.", Range(0.0, open_low=True)
+    )
+    max_grad_norm: float = option(
+        1.0, "2-norm to which the gradients of actor and critic are clipped, each on its own.", Range(0.0, open_low=True)
+    )
+    use_clipped_value_loss: bool = option(
+        True, "Whether a value may move by at most clip_param, in units of return, before its loss stops pulling."
+    )
+    normalize_advantage: Literal["rollout", "minibatch", "none"] = option(
+        "rollout", "Over what advantages are brought to mean 0 and standard deviation 1."
+    )
+    extensions: tuple[ExtensionComponent, ...] = option((), "What plugins add to the algorithm, in this order.")

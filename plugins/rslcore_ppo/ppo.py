@@ -1,0 +1,314 @@
+"""Proximal policy optimization.
+
+Read `act` and `process_env_step` (collecting), then `update` (learning), then `_update_minibatch` (the losses). What
+extensions may do is called as `for hook in self.hooks.<name>`.
+
+Legend: N envs, T steps of a rollout, B rows of a minibatch, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore.config import PolicyComponent, StorageComponent
+from rslcore.context import Context
+from rslcore.extension import Bindings, Extension, Hooks
+from rslcore.modules import ModuleTable
+from rslcore.optim import Adam, AdamGroup
+from rslcore.protocols import ActorCriticPolicy, EnvStep, Storage
+from rslcore.specs import TensorSpec
+from rslcore_ppo.config import PpoConfig
+from rslcore_ppo.losses import adapt_learning_rate, clipped_surrogate_loss, clipped_value_loss, value_loss
+from rslcore_ppo.returns import generalized_advantages, standardize
+
+VALUE_CHUNK = 16_384
+"""Rows per pass of the critic over a rollout: many for a GPU, few enough to keep the temporaries small."""
+
+
+class PPO:
+    """PPO with clipped surrogate and value losses, GAE, and an adaptive learning rate (Schulman et al. 2017).
+
+    The values of a rollout are computed in one pass after it; observation normalizers stand still from the first step
+    of a rollout to the last minibatch, so that the first ratio is exactly 1.
+
+    Args:
+        config: The options.
+        context: The surroundings; gives the env's spec and T.
+        policy: An actor-critic policy.
+        storage: A rollout storage.
+
+    Raises:
+        ConfigError: The policy is no actor-critic, or the minibatches do not divide the rollout.
+    """
+
+    def __init__(self, config: PpoConfig, context: Context, policy: PolicyComponent, storage: StorageComponent) -> None:
+        self.config = config
+        self.device = context.device
+        self._keeps_final_obs = context.env_spec.keeps_final_obs
+        _check_mini_batches(config, context)
+
+        root = attrs.evolve(context, path="")
+        self.extensions: list[Extension] = [
+            context.build(extension, f"extensions[{index}]") for index, extension in enumerate(config.extensions)
+        ]
+        self.hooks = Hooks(self.extensions)
+        root = attrs.evolve(root, spec=_with_groups(context, self.extensions))
+        self.policy = _build_actor_critic(root, policy)
+        self.storage: Storage = root.build(storage, "storage")
+
+        distribution = self.policy.distribution
+        self.storage.add_fields(
+            {
+                "actions": distribution.action_spec(),
+                **{f"params/{name}": spec for name, spec in distribution.param_specs().items()},
+                "rewards": TensorSpec(()),
+                "dones": TensorSpec((), "bool"),
+                "final_values": TensorSpec(()),
+                "values": TensorSpec(()),
+                "log_prob": TensorSpec(()),
+                "returns": TensorSpec(()),
+                "advantages": TensorSpec(()),
+            }
+        )
+        self.modules = ModuleTable()
+        self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        for extension in self.extensions:
+            self.storage.add_fields(extension.fields())
+            extension.bind(Bindings(self.policy, self.modules, self.storage))
+
+        self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
+        self.optimizer = Adam(
+            AdamGroup(parameters, self._rate(entry.learning_rate), config.max_grad_norm)
+            for entry in self.modules
+            if entry.optimizer is None
+            for parameters in entry.groups.values()
+        )
+        self._totals: dict[str, Tensor] = {}
+
+    # Collecting a rollout
+
+    def rollout_context(self) -> AbstractContextManager[Any]:
+        """Nothing in PPO's rollout needs gradients."""
+        return torch.no_grad()
+
+    def start_iteration(self, iteration: int, total: int) -> None:
+        """Iteration `iteration` of `total`, counted from 0, is about to be collected."""
+        for hook in self.hooks.start_iteration:
+            hook(iteration, total)
+
+    def act(self, obs: TensorDict) -> Tensor:
+        """Sample actions `[N, A]` for observations `[N, ...]` and store both."""
+        obs = self._observe(obs)
+        distribution = self.policy.distribution
+        params = self.policy.actor_params(obs)
+        actions = distribution.sample(params)
+        self.storage.write_obs(obs)
+        self.storage.write("actions", actions)
+        for name, param in params.items():
+            self.storage.write(f"params/{name}", param)
+        return actions
+
+    def process_env_step(self, step: EnvStep) -> None:
+        """Store what the env made of the last actions."""
+        rewards = step.rewards
+        for shape_reward in self.hooks.shape_reward:
+            rewards = shape_reward(step, rewards)
+        self.storage.write("rewards", rewards)
+        self.storage.write("dones", step.terminated | step.truncated)
+        self.storage.write("final_values", self._final_values(step))
+        if step.valid is not None:
+            self.storage.write_valid(step.valid)
+        for after_step in self.hooks.after_step:
+            after_step(step)
+        self.storage.advance()
+
+    def _observe(self, obs: TensorDict) -> TensorDict:
+        for before_act in self.hooks.before_act:
+            obs = before_act(obs)
+        return obs
+
+    def _final_values(self, step: EnvStep) -> Tensor:
+        """V(final observation) `[N]` where an episode was truncated, 0 elsewhere.
+
+        An env that keeps no final observations gets 1 instead, which `_compute_returns` turns into V(s_t).
+        """
+        if not self._keeps_final_obs:
+            return step.truncated
+        if step.final_obs is None:
+            return torch.zeros_like(step.rewards)
+        return self.policy.values(self._observe(step.final_obs)) * step.truncated
+
+    # Learning from it
+
+    def update(self, obs: TensorDict) -> dict[str, Tensor]:
+        """Learn from the rollout that led to observations `[N, ...]`; return the mean losses as scalar tensors."""
+        for after_rollout in self.hooks.after_rollout:
+            after_rollout(self.storage)
+        self._compute_returns(obs)
+        self._totals.clear()
+        for batch in self.storage.mini_batches(self.config.num_mini_batches, self.config.num_learning_epochs):
+            self._update_minibatch(batch)
+        for after_update in self.hooks.after_update:
+            after_update(self.storage)
+        self.policy.update_normalization(self.storage.observations())
+        metrics = self._metrics()
+        self.storage.clear()
+        return metrics
+
+    @torch.no_grad()
+    def _compute_returns(self, obs: TensorDict) -> None:
+        """Fill in what is derived from a whole rollout: values, log-probabilities, returns and advantages."""
+        config, storage = self.config, self.storage
+        observations = storage.observations()
+        chunks = [self.policy.values(chunk) for chunk in observations.split(VALUE_CHUNK)]
+        values = storage.column("values")
+        torch.cat(chunks, out=values.view(-1))
+
+        distribution = self.policy.distribution
+        params = {name: storage.column(f"params/{name}").flatten(0, 1) for name in distribution.param_specs()}
+        storage.column("log_prob").view(-1).copy_(
+            distribution.log_prob(params, storage.column("actions").flatten(0, 1))
+        )
+
+        final_values = storage.column("final_values")
+        if not self._keeps_final_obs:
+            final_values.mul_(values)
+        advantages = generalized_advantages(
+            storage.column("rewards"),
+            values,
+            storage.column("dones"),
+            self.policy.values(self._observe(obs)),
+            final_values,
+            config.gamma,
+            config.lam,
+        )
+        torch.add(advantages, values, out=storage.column("returns"))
+        if config.normalize_advantage == "rollout":
+            advantages = standardize(advantages, None if storage.valid is None else advantages[storage.valid])
+        storage.column("advantages").copy_(advantages)
+
+    def _update_minibatch(self, batch: TensorDict) -> None:
+        """One optimizer step."""
+        config, distribution = self.config, self.policy.distribution
+        advantages = batch["advantages"]
+        if config.normalize_advantage == "minibatch":
+            advantages = standardize(advantages)
+
+        params, values = self.policy.forward(batch["obs"])
+        log_prob = distribution.log_prob(params, batch["actions"])
+        ratio = torch.exp(log_prob - batch["log_prob"])
+        entropy = distribution.entropy(params).mean()
+        old_params = {name: batch[f"params/{name}"] for name in params}
+        with torch.no_grad():
+            kl = distribution.kl_divergence(old_params, params).mean()
+            if config.schedule == "adaptive":
+                adapt_learning_rate(self.learning_rate, kl, config.desired_kl)
+
+        surrogate = clipped_surrogate_loss(ratio, advantages, config.clip_param)
+        if config.use_clipped_value_loss:
+            value = clipped_value_loss(values, batch["values"], batch["returns"], config.clip_param)
+        else:
+            value = value_loss(values, batch["returns"])
+        loss = surrogate + config.value_loss_coef * value - config.entropy_coef * entropy
+        self._count({"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl})
+
+        outputs = {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio}
+        for losses in self.hooks.losses:
+            for name, (extra, weight) in losses(batch, outputs).items():
+                loss = loss + weight * extra
+                self._count({f"Loss/{name}": extra})
+
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        for after_minibatch in self.hooks.after_minibatch:
+            after_minibatch()
+
+    def _count(self, scalars: Mapping[str, Tensor]) -> None:
+        """Add up scalars on the device."""
+        for name, scalar in scalars.items():
+            scalar = scalar.detach()
+            self._totals[name] = self._totals[name] + scalar if name in self._totals else scalar
+
+    def _metrics(self) -> dict[str, Tensor]:
+        distribution = self.policy.distribution
+        num_updates = self.config.num_learning_epochs * self.config.num_mini_batches
+        metrics = {name: total / num_updates for name, total in self._totals.items()}
+        metrics["Loss/learning_rate"] = self.learning_rate.clone()
+        params = {name: self.storage.column(f"params/{name}").flatten(0, 1) for name in distribution.param_specs()}
+        metrics.update({f"Policy/{name}": value for name, value in distribution.metrics(params).items()})
+        for hook in self.hooks.metrics:
+            metrics.update(hook())
+        return metrics
+
+    def _rate(self, learning_rate: float | str) -> Tensor:
+        if learning_rate == "adaptive":
+            return self.learning_rate
+        return torch.tensor(learning_rate, device=self.device)
+
+    # Acting, and state
+
+    def act_inference(self, obs: TensorDict) -> Tensor:
+        """The most likely actions `[N, A]` for observations `[N, ...]`."""
+        return self.policy.act_inference(self._observe(obs))
+
+    def reset(self, dones: Tensor | None = None) -> None:
+        """Forget recurrent state for the envs in `dones [N]`, or for all."""
+        self.policy.reset(dones)
+
+    def train_mode(self) -> None:
+        """Put the policy and all modules of extensions in training mode."""
+        self.modules.train()
+
+    def eval_mode(self) -> None:
+        """Put the policy and all modules of extensions in evaluation mode."""
+        self.modules.train(False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Modules, optimizer and extensions."""
+        return {
+            "modules": self.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "extensions": [extension.state_dict() for extension in self.extensions],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`. Raises CheckpointError, listing every misfit, if the modules do not fit."""
+        self.modules.load_state_dict(state["modules"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for extension, saved in zip(self.extensions, state["extensions"], strict=True):
+            extension.load_state_dict(saved)
+
+
+def _check_mini_batches(config: PpoConfig, context: Context) -> None:
+    rows = context.env_spec.num_envs * context.num_steps_per_env
+    count = config.num_mini_batches
+    if rows % count:
+        divisors = [number for number in range(1, rows + 1) if rows % number == 0]
+        near = min(divisors, key=lambda number: abs(number - count))
+        raise context.error(
+            "num_mini_batches",
+            f"{count} does not divide the rollout of {rows} rows ({context.env_spec.num_envs} envs * "
+            f"{context.num_steps_per_env} steps); the nearest number that does is {near}",
+        )
+
+
+def _with_groups(context: Context, extensions: list[Extension]) -> Any:
+    groups = dict(context.env_spec.observations)
+    for extension in extensions:
+        groups.update(extension.observation_groups())
+    return attrs.evolve(context.env_spec, observations=groups)
+
+
+def _build_actor_critic(context: Context, component: PolicyComponent) -> ActorCriticPolicy:
+    policy = context.build(component, "policy")
+    if not isinstance(policy, ActorCriticPolicy):
+        raise context.error("policy.name", f"'{component.name}' has no actor and critic, which algorithm 'ppo' trains")
+    return policy

@@ -1,0 +1,1 @@
+"""Rollout storage as an rslcore plugin."""

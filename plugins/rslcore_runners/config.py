@@ -1,0 +1,15 @@
+"""Options of the runner."""
+
+from __future__ import annotations
+
+from rslcore.config import Range, config, option
+
+
+@config
+class OnPolicyConfig:
+    """The loop."""
+
+    num_steps_per_env: int = option(
+        24, "T, env steps between two updates; a rollout has num_envs * num_steps_per_env transitions.", Range(1)
+    )
+    save_interval: int = option(50, "Iterations between two checkpoints; the last iteration is always saved.", Range(1))

@@ -1,0 +1,66 @@
+"""The loop: collect, update, report, save."""
+
+from __future__ import annotations
+
+import time
+
+from rslcore.context import Context
+from rslcore.metrics import EpisodeStatistics
+from rslcore.protocols import Algorithm, Env
+from rslcore.run.session import RunSession
+from rslcore_runners.config import OnPolicyConfig
+
+
+class OnPolicyRunner:
+    """Collects T steps of every env, then lets the algorithm update.
+
+    It serves off-policy algorithms as well: with `num_steps_per_env: 1` and a replay storage of the algorithm's own.
+
+    Args:
+        config: The options.
+        context: Gives the device.
+        env: Stepped.
+        algorithm: Acts and learns.
+        session: Counts, logs and saves.
+    """
+
+    def __init__(
+        self, config: OnPolicyConfig, context: Context, env: Env, algorithm: Algorithm, session: RunSession
+    ) -> None:
+        self.config = config
+        self.env = env
+        self.algorithm = algorithm
+        self.session = session
+        self.episodes = EpisodeStatistics(env.spec.num_envs, config.num_steps_per_env, context.device)
+        if session.runner_state:
+            self.episodes.load_state_dict(session.runner_state["episodes"])
+
+    def learn(self) -> None:
+        """Train until all iterations are done or the session is asked to stop; saves at the end of either."""
+        session, algorithm = self.session, self.algorithm
+        algorithm.train_mode()
+        obs = self.env.reset()
+        while session.iteration < session.total_iterations and not session.stop_requested:
+            algorithm.start_iteration(session.iteration, session.total_iterations)
+            started = time.perf_counter()
+            with algorithm.rollout_context():
+                for _ in range(self.config.num_steps_per_env):
+                    step = self.env.step(algorithm.act(obs))
+                    algorithm.process_env_step(step)
+                    self.episodes.record(step)
+                    obs = step.obs
+            collected = time.perf_counter()
+            metrics = algorithm.update(obs)
+            updated = time.perf_counter()
+            session.finish_iteration(
+                {
+                    **metrics,
+                    **self.episodes.collect(),
+                    "Perf/collection_time": collected - started,
+                    "Perf/learning_time": updated - collected,
+                },
+                num_steps=self.config.num_steps_per_env * self.env.spec.num_envs,
+            )
+            is_last = session.iteration == session.total_iterations or session.stop_requested
+            if is_last or session.iteration % self.config.save_interval == 0:
+                session.save_checkpoint({"episodes": self.episodes.state_dict()})
