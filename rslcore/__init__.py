@@ -1,11 +1,11 @@
 """rslcore: a small core for robot learning, in which every algorithm, policy, storage and runner is a plugin.
 
-    import rslcore
+import rslcore
 
-    config = rslcore.load_config("cartpole", ["seed=2"])
-    run = rslcore.train(config)
-    print(rslcore.evaluate(run.path).summary())
-    policy = rslcore.load_policy(run.path)
+config = rslcore.load_config("cartpole", ["seed=2"])
+run = rslcore.train(config)
+print(rslcore.evaluate(run.path).summary())
+policy = rslcore.load_policy(run.path)
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import ExperimentConfig
+from rslcore.config import ExperimentConfig, evolve
 from rslcore.context import Context
 from rslcore.device import resolve_device
 from rslcore.errors import CheckpointError
@@ -51,7 +51,7 @@ class InferencePolicy:
         Continuous actions of a bounded env are in [-1, 1], as the env plugin takes them.
         """
         if not isinstance(obs, TensorDict):
-            obs = TensorDict({name: torch.as_tensor(group) for name, group in obs.items()})  # type: ignore[arg-type]
+            obs = TensorDict({name: torch.as_tensor(group) for name, group in obs.items()})
             obs = obs.auto_batch_size_(1)
         return self._algorithm.act_inference(obs.to(self.device))
 
@@ -146,9 +146,7 @@ def evaluate(
     seed = config.seed + 10_000 if seed is None else seed
     seed_everything(seed)
     config = _with_num_envs(config, episodes)
-    context = Context(
-        registry=registry, config=config, device=resolve_device(device or config.device), seed=seed
-    )
+    context = Context(registry=registry, config=config, device=resolve_device(device or config.device), seed=seed)
     with contextlib.closing(context.build(config.env, "env")) as env:
         if (env.spec.observations, env.spec.actions) != (loaded.env_spec.observations, loaded.env_spec.actions):
             raise CheckpointError(
@@ -165,7 +163,9 @@ def _load(
 ) -> tuple[Checkpoint, ExperimentConfig, Path]:
     given = Path(run)
     folder = RunFolder.find(given)
-    path = given if given.is_file() and given.suffix == ".pt" and checkpoint == "latest" else folder.checkpoint(checkpoint)
+    path = (
+        given if given.is_file() and given.suffix == ".pt" and checkpoint == "latest" else folder.checkpoint(checkpoint)
+    )
     loaded = load_checkpoint(path)
     config = checkpoint_config(loaded, path, registry)
     check_requirements(config)
@@ -184,7 +184,7 @@ def _with_num_envs(config: ExperimentConfig, episodes: int) -> ExperimentConfig:
     options = config.env.config
     if getattr(options, "num_envs", 0) <= episodes:
         return config
-    return attrs.evolve(config, env=attrs.evolve(config.env, config=attrs.evolve(options, num_envs=episodes)))
+    return evolve(config, env=evolve(config.env, config=evolve(options, num_envs=episodes)))
 
 
 def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float], list[int]]:

@@ -9,7 +9,7 @@ Legend: N envs, T steps of a rollout, B rows of a minibatch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from tensordict import TensorDict

@@ -89,7 +89,9 @@ class ModuleTable:
                 loaded then.
         """
         misfits = [f"module '{name}' is not in the checkpoint" for name in self._table if name not in state]
-        misfits += [f"module '{name}' of the checkpoint is not in this run" for name in state if name not in self._table]
+        misfits += [
+            f"module '{name}' of the checkpoint is not in this run" for name in state if name not in self._table
+        ]
         for name, entry in self._table.items():
             if name in state:
                 misfits += find_misfits(name, entry.module.state_dict(), state[name]["module"])

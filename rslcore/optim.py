@@ -26,6 +26,7 @@ class AdamGroup:
 
     def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: Tensor, max_grad_norm: float | None) -> None:
         self.parameters = list(parameters)
+        self._tensors: list[Tensor] = list(self.parameters)
         self.learning_rate = learning_rate
         self.max_grad_norm = max_grad_norm
         sizes = [parameter.numel() for parameter in self.parameters]
@@ -53,7 +54,7 @@ class AdamGroup:
 
     def apply_change(self) -> None:
         """Subtract `change` from the parameters."""
-        torch._foreach_sub_(self.parameters, self._change_views)
+        torch._foreach_sub_(self._tensors, self._change_views)
 
 
 class Adam:
@@ -70,7 +71,9 @@ class Adam:
         eps: Added to the denominator.
     """
 
-    def __init__(self, groups: Iterable[AdamGroup], betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> None:
+    def __init__(
+        self, groups: Iterable[AdamGroup], betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
         self.groups = list(groups)
         self.betas = betas
         self.eps = eps

@@ -55,7 +55,10 @@ class ActorCritic(nn.Module):
     def parameter_groups(self) -> Mapping[str, list[nn.Parameter]]:
         """The actor's parameters, the distribution's among them, and the critic's."""
         critic = set(self.critic.parameters())
-        return {"actor": [parameter for parameter in self.parameters() if parameter not in critic], "critic": list(self.critic.parameters())}
+        return {
+            "actor": [parameter for parameter in self.parameters() if parameter not in critic],
+            "critic": list(self.critic.parameters()),
+        }
 
     def update_normalization(self, obs: TensorDict) -> None:
         """Merge observations `[B, ...]` into the running statistics of both networks."""

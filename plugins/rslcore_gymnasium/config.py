@@ -18,10 +18,11 @@ class GymnasiumConfig:
     num_envs: int = option(16, "N, the number of environments.", Range(1))
     vectorization: Literal["auto", "sync", "async"] = option(
         "auto",
-        "`sync` steps one env after the other in this process, `async` gives each a process of its own, `auto` takes the "
-        "env's own vectorised version where it has one and `sync` otherwise.",
+        "`sync` steps one env after the other in this process, `async` gives each a process of its own, `auto` takes "
+        "the env's own vectorised version where it has one and `sync` otherwise.",
     )
     rescale_actions: bool = option(
-        True, "Whether actions in [-1, 1] are stretched to the bounds of a bounded Box; otherwise they are clipped to them."
+        True,
+        "Whether actions in [-1, 1] are stretched to the bounds of a bounded Box; otherwise they are clipped to them.",
     )
     kwargs: Mapping[str, Any] = option({}, "Handed to the env's constructor.")

@@ -26,9 +26,9 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
         raise context.error("id", f"'{config.id}': {error}; install the package that brings the env") from error
     except gymnasium.error.Error as error:
         raise _unknown_id(config, context, error) from error
-    mode = config.vectorization
+    mode: str = config.vectorization
     if mode == "auto":
-        mode = "sync" if spec.vector_entry_point is None else "vector_entry_point"  # type: ignore[assignment]
+        mode = "sync" if spec.vector_entry_point is None else "vector_entry_point"
     same_step = {} if mode == "vector_entry_point" else {"autoreset_mode": AutoresetMode.SAME_STEP}
     try:
         return gymnasium.make_vec(

@@ -32,12 +32,14 @@ def observation_specs(space: spaces.Space[Any], context: Context) -> dict[str, T
     if isinstance(space, spaces.Box):
         return {DEFAULT_GROUP: _tensor_spec(space)}
     raise context.error(
-        "id", f"observations are {space}, which is neither a Box nor a Dict of Boxes; wrap the env in FlattenObservation"
+        "id",
+        f"observations are {space}, which is neither a Box nor a Dict of Boxes; wrap the env in FlattenObservation",
     )
 
 
 def _tensor_spec(space: spaces.Space[Any]) -> TensorSpec:
-    assert space.shape is not None and space.dtype is not None
+    assert space.shape is not None
+    assert space.dtype is not None
     name = numpy.dtype(space.dtype).name
     return TensorSpec(tuple(space.shape), _DTYPES.get(name, name))
 
@@ -85,6 +87,7 @@ def action_converter(
 
     def convert(actions: Tensor) -> numpy.ndarray[Any, Any]:
         stretched = actions.cpu().numpy() * half + middle
-        return numpy.clip(stretched, low, high).astype(dtype).reshape(shape)
+        bounded_actions: numpy.ndarray[Any, Any] = numpy.clip(stretched, low, high).astype(dtype).reshape(shape)
+        return bounded_actions
 
     return convert

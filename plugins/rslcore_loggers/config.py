@@ -16,4 +16,6 @@ class ConsoleConfig:
 class TensorboardConfig:
     """Scalars as TensorBoard events."""
 
-    flush_interval: float = option(10.0, "Seconds after which events are on disk at the latest.", Range(0.0, open_low=True))
+    flush_interval: float = option(
+        10.0, "Seconds after which events are on disk at the latest.", Range(0.0, open_low=True)
+    )

@@ -25,18 +25,16 @@ class TensorboardLogger:
         """Open an events file in the run's folder; a resumed run adds one, which TensorBoard joins to the others."""
         # What a crashed run logged beyond the checkpoint that it resumes from is hidden.
         purge_step = session.iteration + 1 if session.iteration else None
-        self._writer = SummaryWriter(  # type: ignore[no-untyped-call]
-            str(session.folder.path), flush_secs=self._flush_interval, purge_step=purge_step
-        )
+        self._writer = SummaryWriter(str(session.folder.path), flush_secs=self._flush_interval, purge_step=purge_step)
 
     def log(self, record: IterationRecord) -> None:
         """Write the metrics of an iteration."""
         assert self._writer is not None
         for name, value in record.metrics.items():
-            self._writer.add_scalar(name, value, record.iteration)  # type: ignore[no-untyped-call]
-        self._writer.add_scalar("Perf/total_steps", record.total_steps, record.iteration)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, record.iteration)
+        self._writer.add_scalar("Perf/total_steps", record.total_steps, record.iteration)
 
     def close(self) -> None:
         """Write what is left."""
         if self._writer is not None:
-            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.close()

@@ -5,6 +5,7 @@ Legend: B rows.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -45,7 +46,7 @@ class Mlp(nn.Module):
         self.normalizer = EmpiricalNormalization(num_features) if config.normalize else None
         widths = [num_features, *config.hidden_dims, num_outputs]
         layers: list[nn.Module] = []
-        for width_in, width_out in zip(widths, widths[1:], strict=False):
+        for width_in, width_out in itertools.pairwise(widths):
             layers += [nn.Linear(width_in, width_out), ACTIVATIONS[config.activation]()]
         self.layers = nn.Sequential(*layers[:-1])
         self._initialize(config)

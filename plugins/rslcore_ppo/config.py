@@ -24,7 +24,9 @@ class PpoConfig:
     lam: float = option(0.95, "GAE's lambda: 0 trusts the critic, 1 the returns.", Range(0.0, 1.0))
     value_loss_coef: float = option(1.0, "Weight of the value loss.", Range(0.0))
     entropy_coef: float = option(0.01, "Weight of the entropy bonus.", Range(0.0))
-    learning_rate: float = option(1e-3, "Adam's learning rate; where an adaptive one begins.", Range(0.0, open_low=True))
+    learning_rate: float = option(
+        1e-3, "Adam's learning rate; where an adaptive one begins.", Range(0.0, open_low=True)
+    )
     schedule: Literal["adaptive", "fixed"] = option(
         "adaptive", "`adaptive` steers the learning rate by the KL divergence of each minibatch, `fixed` leaves it."
     )
@@ -32,7 +34,9 @@ class PpoConfig:
         0.01, "KL divergence, in nats, that the adaptive learning rate aims at.", Range(0.0, open_low=True)
     )
     max_grad_norm: float = option(
-        1.0, "2-norm to which the gradients of actor and critic are clipped, each on its own.", Range(0.0, open_low=True)
+        1.0,
+        "2-norm to which the gradients of actor and critic are clipped, each on its own.",
+        Range(0.0, open_low=True),
     )
     use_clipped_value_loss: bool = option(
         True, "Whether a value may move by at most clip_param, in units of return, before its loss stops pulling."

@@ -34,7 +34,7 @@ def value_loss(values: Tensor, returns: Tensor) -> Tensor:
 
 
 def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip_param: float) -> Tensor:
-    """Value loss that stops pulling once a value has moved by more than `clip_param` (Schulman et al. 2016, PPO's code).
+    """Value loss that stops pulling once a value has moved by more than `clip_param`, as in the first code of PPO.
 
         L = mean(max((V - R)^2, (V_old + clip(V - V_old, -eps, eps) - R)^2))
 

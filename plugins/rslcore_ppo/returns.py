@@ -40,7 +40,9 @@ def generalized_advantages(
     """
     for name, tensor in (("values", values), ("dones", dones), ("final_values", final_values)):
         if tensor.shape != rewards.shape:
-            raise ValueError(f"{name} are {list(tensor.shape)} and rewards {list(rewards.shape)}; both should be [T, N]")
+            raise ValueError(
+                f"{name} are {list(tensor.shape)} and rewards {list(rewards.shape)}; both should be [T, N]"
+            )
     if last_values.shape != rewards.shape[1:]:
         raise ValueError(f"last_values are {list(last_values.shape)}, they should be {list(rewards.shape[1:])}")
     alive = dones.logical_not().to(rewards.dtype)

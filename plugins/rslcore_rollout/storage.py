@@ -88,11 +88,11 @@ class RolloutStorage:
         B is the number of valid transitions / `num_mini_batches`, rounded down; the rows left over, fewer than
         `num_mini_batches`, differ from epoch to epoch.
         """
-        obs = self.observations()
+        obs = {group: column.flatten(0, 1) for group, column in self._obs.items()}
         columns = {name: column.flatten(0, 1) for name, column in self._columns.items()}
         # The only host read: once an iteration, and only for envs that have invalid rows at all.
         rows = None if self.valid is None else self.valid.flatten().nonzero().squeeze(1)
-        count = len(obs) if rows is None else len(rows)
+        count = self._leading[0] * self._leading[1] if rows is None else len(rows)
         size = count // num_mini_batches
         for _ in range(num_epochs):
             permutation = torch.randperm(count, device=self._device)

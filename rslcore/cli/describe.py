@@ -23,7 +23,7 @@ RECIPE = "recipe"
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
-    """Describe kinds, the components of a KIND, or the fields of the one called NAME.
+    r"""Describe kinds, the components of a KIND, or the fields of the one called NAME.
 
     \b
     rslcore describe                 the kinds of component
@@ -47,7 +47,8 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
 
 def _kinds(registry: Registry) -> list[dict[str, str]]:
     rows = [
-        {"kind": kind.name, "installed": _names(registry, kind.name), "summary": kind.summary} for kind in KINDS.values()
+        {"kind": kind.name, "installed": _names(registry, kind.name), "summary": kind.summary}
+        for kind in KINDS.values()
     ]
     recipes = ", ".join(recipe.name for recipe in registry.recipes())
     rows.append({"kind": RECIPE, "installed": recipes, "summary": "A complete config, for `rslcore train`."})
@@ -85,7 +86,9 @@ def _describe_experiment(as_json: bool) -> None:
     from rslcore.config import ExperimentConfig
 
     summary = "The keys of a config file."
-    _print_fields({"kind": "experiment", "name": "", "summary": summary, "source": "rslcore"}, ExperimentConfig, as_json)
+    _print_fields(
+        {"kind": "experiment", "name": "", "summary": summary, "source": "rslcore"}, ExperimentConfig, as_json
+    )
 
 
 def _describe_recipe(registry: Registry, name: str, as_json: bool) -> None:

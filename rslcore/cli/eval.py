@@ -16,9 +16,7 @@ from rslcore.cli import registry_of
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the envs; by default not that of training.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(
-    ctx: click.Context, run: str, checkpoint: str, episodes: int, seed: int | None, as_json: bool
-) -> None:
+def command(ctx: click.Context, run: str, checkpoint: str, episodes: int, seed: int | None, as_json: bool) -> None:
     """Evaluate RUN (its folder, a checkpoint in it, or an experiment's folder: its latest run), deterministically."""
     from rslcore.evaluation import evaluate
 

@@ -35,7 +35,7 @@ def command(
     resume: str | None,
     quiet: bool,
 ) -> int:
-    """Train a RECIPE (see `rslcore describe recipe`) or a config FILE.yaml, changed by KEY=VALUE overrides.
+    r"""Train a RECIPE (see `rslcore describe recipe`) or a config FILE.yaml, changed by KEY=VALUE overrides.
 
     \b
     rslcore train cartpole
@@ -45,7 +45,7 @@ def command(
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     if source is not None and "=" in source:
-        source, overrides = None, (source, *overrides)
+        overrides, source = (source, *overrides), None
     registry = registry_of(ctx)
     config = _config(source, overrides, resume, registry)
 
@@ -57,9 +57,7 @@ def command(
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 
-def _config(
-    source: str | None, overrides: tuple[str, ...], resume: str | None, registry: Registry
-) -> ExperimentConfig:
+def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, registry: Registry) -> ExperimentConfig:
     from rslcore.config import load_config
 
     if source is not None:

@@ -6,8 +6,6 @@ A plugin's config module needs three names:
 
     @config
     class AmpConfig:
-        \"""Adversarial motion priors (Peng et al. 2021).\"""
-
         style_weight: float = option(0.5, "Share of the style reward in the total reward.", Range(0.0, 1.0))
 """
 
@@ -25,7 +23,7 @@ from rslcore.config.components import (
 )
 from rslcore.config.converter import structure, unstructure
 from rslcore.config.experiment import ExperimentConfig, PluginsConfig
-from rslcore.config.fields import Range, config, option
+from rslcore.config.fields import Range, config, evolve, option
 from rslcore.config.files import dump_yaml, load_config
 
 __all__ = [
@@ -44,6 +42,7 @@ __all__ = [
     "StorageComponent",
     "config",
     "dump_yaml",
+    "evolve",
     "load_config",
     "option",
     "structure",

@@ -71,7 +71,7 @@ def _new_converter(registry: Registry) -> cattrs.Converter:
     return converter
 
 
-class _Problems(Exception):  # noqa: N818 - not an error of its own, it carries the errors of a class's fields
+class _FieldErrors(Exception):  # noqa: N818 - several errors, hence the plural
     """The errors of the fields of one config, by field name."""
 
     def __init__(self, errors: list[tuple[str, Exception]]) -> None:
@@ -81,7 +81,7 @@ class _Problems(Exception):  # noqa: N818 - not an error of its own, it carries 
 
 def _problems(error: Exception, path: str) -> list[Problem]:
     """Flatten an exception of the converter into problems with paths."""
-    if isinstance(error, _Problems):
+    if isinstance(error, _FieldErrors):
         return [problem for name, inner in error.errors for problem in _problems(inner, _join(path, name))]
     if isinstance(error, ConfigError):
         return [Problem(_join(path, problem.path), problem.message) for problem in error.problems]
@@ -113,11 +113,11 @@ def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, 
         for key in value:
             if key not in fields:
                 known = f"{nearest(str(key), fields)} (keys: {listed(fields)})"
-                errors.append((str(key), KeyProblem(f"unknown key{known}")))
+                errors.append((str(key), _KeyError(f"unknown key{known}")))
         for name, field in fields.items():
             if name not in value:
                 if field.default is attrs.NOTHING:
-                    errors.append((name, KeyProblem("is missing and has no default")))
+                    errors.append((name, _KeyError("is missing and has no default")))
                 continue
             try:
                 arguments[name] = converter.structure(value[name], field.type)
@@ -126,14 +126,14 @@ def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, 
             except Exception as error:
                 errors.append((name, error))
         if errors:
-            raise _Problems(errors)
+            raise _FieldErrors(errors)
         return cls(**arguments)
 
     return hook
 
 
-class KeyProblem(ValueError):
-    """A key is unknown or missing. Not a KeyError, whose text Python puts in quotes."""
+class _KeyError(ValueError):
+    """A key is unknown or missing. Not Python's KeyError, which puts its text in quotes."""
 
 
 def _component_hook(
@@ -151,11 +151,11 @@ def _component_hook(
         if not isinstance(name, str):
             names = listed({entry.name for entry in registry.entries(cls.kind)})
             missing = "is missing" if name is None else f"{_shown(name)} should be a string"
-            raise _Problems([("name", KeyProblem(f"{missing}; it names the {cls.kind}, one of {names}"))])
+            raise _FieldErrors([("name", _KeyError(f"{missing}; it names the {cls.kind}, one of {names}"))])
         try:
             config_class = registry.config_class(cls.kind, name)
         except RegistryError as error:
-            raise _Problems([("name", error)]) from error
+            raise _FieldErrors([("name", error)]) from error
         return cls(name, converter.structure(options, config_class))
 
     return hook
@@ -169,7 +169,7 @@ def _structure_tuple(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
     # cattrs takes a string or a mapping for a sequence of its characters or keys.
     if not isinstance(value, list | tuple):
         raise TypeError(f"{_shown(value)} should be a list")
-    return tuple(converter.structure(list(value), list[cls.__args__[0]]))  # type: ignore[name-defined]
+    return tuple(converter.structure(list(value), list[cls.__args__[0]]))
 
 
 def _is_optional(cls: Any) -> bool:

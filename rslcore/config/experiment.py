@@ -44,4 +44,6 @@ class ExperimentConfig:
 
     def __attrs_post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*", self.experiment):
-            raise ValueError(f"experiment: {self.experiment!r} cannot name a folder; use letters, digits, '_', '-', '.'")
+            raise ValueError(
+                f"experiment: {self.experiment!r} cannot name a folder; use letters, digits, '_', '-', '.'"
+            )

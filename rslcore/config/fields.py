@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import attrs
 
@@ -52,6 +52,12 @@ class Range:
 def config(cls: type[T]) -> type[T]:
     """Class decorator: a frozen, keyword-only attrs class, as every config class is."""
     return attrs.frozen(kw_only=True)(cls)
+
+
+def evolve(original: T, **changes: Any) -> T:
+    """A copy of a config with some fields changed; the original stays as it is."""
+    evolved: T = attrs.evolve(cast("Any", original), **changes)
+    return evolved
 
 
 def option(default: Any, doc: str, check: Range | None = None) -> Any:

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -52,7 +51,8 @@ def load_config(
 
 def dump_yaml(config: ExperimentConfig) -> str:
     """A config as YAML, complete with every default, that `load_config` reads back to an equal config."""
-    return yaml.safe_dump(unstructure(config), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(unstructure(config), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _read(source: str | os.PathLike[str], registry: Registry) -> DictConfig:
@@ -83,7 +83,7 @@ def _parse(text: str, where: str) -> DictConfig:
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError.at("", f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, DictConfig):
-        keys = listed(field.name for field in attrs.fields(ExperimentConfig))
+        keys = listed(ExperimentConfig.__annotations__)
         raise ConfigError.at("", f"{where} should be a mapping with keys among {keys}")
     return tree
 
@@ -97,7 +97,9 @@ def _apply(tree: DictConfig, override: str) -> None:
         _refuse_lost_parent(tree, key)
         OmegaConf.update(tree, key, value, merge=False, force_add=True)
     except (yaml.YAMLError, OmegaConfBaseException, ValueError, AttributeError, IndexError) as error:
-        raise ConfigError.at(key, f"the override '{override}' cannot be applied: {str(error).splitlines()[0]}") from error
+        raise ConfigError.at(
+            key, f"the override '{override}' cannot be applied: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _refuse_lost_parent(tree: DictConfig, key: str) -> None:

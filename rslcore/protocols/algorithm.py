@@ -30,7 +30,7 @@ class Algorithm(Protocol):
         """Take in what the env made of the last actions."""
 
     def update(self, obs: TensorDict) -> dict[str, Tensor]:
-        """Learn from the rollout, whose last step led to `obs`; return scalar tensors by metric name, still on the device."""
+        """Learn from the rollout, whose last step led to `obs`; return scalars by metric name, still on the device."""
 
     def act_inference(self, obs: TensorDict) -> Tensor:
         """The best actions `[N, A]` for observations `[N, ...]`: deterministic, nothing is remembered for learning."""

@@ -31,14 +31,14 @@ hookimpl = cast("Callable[[F], F]", pluggy.HookimplMarker("rslcore"))
 def rslcore_register(registry: Registrar) -> None:
     """Declare the plugin's components and recipes.
 
-        @hookimpl
-        def rslcore_register(registry):
-            registry.add_network(
-                "transformer",
-                factory="my_plugin.transformer:Transformer",
-                config="my_plugin.config:TransformerConfig",
-                summary="Attention over a history of observations.",
-            )
+    @hookimpl
+    def rslcore_register(registry):
+        registry.add_network(
+            "transformer",
+            factory="my_plugin.transformer:Transformer",
+            config="my_plugin.config:TransformerConfig",
+            summary="Attention over a history of observations.",
+        )
     """
 
 
@@ -46,9 +46,9 @@ def rslcore_register(registry: Registrar) -> None:
 def rslcore_run_started(session: RunSession) -> None:
     """The run's folder exists, everything is built, the first iteration is about to begin.
 
-        @hookimpl
-        def rslcore_run_started(session):
-            shutil.copy("robot.urdf", session.folder.path)
+    @hookimpl
+    def rslcore_run_started(session):
+        shutil.copy("robot.urdf", session.folder.path)
     """
 
 
@@ -56,9 +56,9 @@ def rslcore_run_started(session: RunSession) -> None:
 def rslcore_iteration_finished(session: RunSession, record: IterationRecord) -> None:
     """An iteration's metrics are on the host.
 
-        @hookimpl
-        def rslcore_iteration_finished(session, record):
-            notify_if(record.metrics.get("Train/mean_reward", 0.0) > 475)
+    @hookimpl
+    def rslcore_iteration_finished(session, record):
+        notify_if(record.metrics.get("Train/mean_reward", 0.0) > 475)
     """
 
 
@@ -66,9 +66,9 @@ def rslcore_iteration_finished(session: RunSession, record: IterationRecord) -> 
 def rslcore_checkpoint_saved(session: RunSession, path: Path) -> None:
     """A checkpoint was written whole.
 
-        @hookimpl
-        def rslcore_checkpoint_saved(session, path):
-            upload(path)
+    @hookimpl
+    def rslcore_checkpoint_saved(session, path):
+        upload(path)
     """
 
 
@@ -76,7 +76,7 @@ def rslcore_checkpoint_saved(session: RunSession, path: Path) -> None:
 def rslcore_run_finished(session: RunSession) -> None:
     """The last iteration is done and the last checkpoint written.
 
-        @hookimpl
-        def rslcore_run_finished(session):
-            print(f"trained in {session.folder.path}")
+    @hookimpl
+    def rslcore_run_finished(session):
+        print(f"trained in {session.folder.path}")
     """

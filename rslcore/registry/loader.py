@@ -96,7 +96,9 @@ def _installed_entry_points() -> list[tuple[Distribution, EntryPoint]]:
             if (key := f"{name}:{entry_point.name}") not in seen:
                 seen.add(key)
                 found.append((distribution, entry_point))
-    return sorted(found, key=lambda pair: (pair[0].metadata["Name"] != "rslcore", pair[0].metadata["Name"], pair[1].name))
+    return sorted(
+        found, key=lambda pair: (pair[0].metadata["Name"] != "rslcore", pair[0].metadata["Name"], pair[1].name)
+    )
 
 
 def _load_one(
