@@ -31,7 +31,8 @@ class AdamGroup:
         self.max_grad_norm = max_grad_norm
         sizes = [parameter.numel() for parameter in self.parameters]
         first = self.parameters[0]
-        self.steps = torch.zeros((), device=first.device)
+        # Double precision: in single, 1 - beta2 ** steps is off by 6e-5 at the first step.
+        self.steps = torch.zeros((), device=first.device, dtype=torch.float64)
         self.mean = torch.zeros(sum(sizes), device=first.device, dtype=first.dtype)
         self.mean_square = torch.zeros_like(self.mean)
         self.gradient = torch.zeros_like(self.mean)

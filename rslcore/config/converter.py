@@ -8,6 +8,7 @@ up by the component's name, and word each problem with its path.
 from __future__ import annotations
 
 import math
+import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,6 +67,7 @@ def _new_converter(registry: Registry) -> cattrs.Converter:
         lambda cls: isinstance(cls, type) and issubclass(cls, Component),
         lambda cls: _component_hook(cls, converter, registry),
     )
+    converter.register_structure_hook_func(_is_literal, _structure_literal)
     converter.register_structure_hook_func(_is_tuple, lambda value, cls: _structure_tuple(value, cls, converter))
     converter.register_structure_hook_func(_is_optional, lambda value, cls: _structure_optional(value, cls, converter))
     return converter
@@ -161,8 +163,19 @@ def _component_hook(
     return hook
 
 
+def _is_literal(cls: Any) -> bool:
+    return typing.get_origin(cls) is typing.Literal
+
+
+def _structure_literal(value: Any, cls: Any) -> Any:
+    choices = typing.get_args(cls)
+    if value not in choices:
+        raise ValueError(f"{_shown(value)} is none of {listed(choices)}{nearest(str(value), choices)}")
+    return value
+
+
 def _is_tuple(cls: Any) -> bool:
-    return getattr(cls, "__origin__", None) is tuple
+    return typing.get_origin(cls) is tuple
 
 
 def _structure_tuple(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
@@ -173,7 +186,7 @@ def _structure_tuple(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
 
 
 def _is_optional(cls: Any) -> bool:
-    arguments = getattr(cls, "__args__", ())
+    arguments = typing.get_args(cls)
     return len(arguments) == 2 and type(None) in arguments
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.resources
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -64,8 +64,10 @@ def _read(source: str | os.PathLike[str], registry: Registry) -> DictConfig:
     except FileNotFoundError:
         near = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         raise ConfigError.at("", f"there is no file '{path}'{nearest(path.name, near)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError.at("", f"'{path}' cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError.at("", f"'{path}' cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError.at("", f"'{path}' cannot be read: it is not UTF-8 text") from None
     return _parse(text, f"'{path}'")
 
 
@@ -93,13 +95,17 @@ def _apply(tree: DictConfig, override: str) -> None:
     if not separator or not key:
         raise ConfigError.at("", f"the override '{override}' should be written key=value, as in seed=2")
     try:
-        value: Any = OmegaConf.from_dotlist([f"value={text}"]).value
+        # Not resolved yet: the value may be an interpolation of a key that a later override sets.
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[index, call-overload]
         _refuse_lost_parent(tree, key)
         OmegaConf.update(tree, key, value, merge=False, force_add=True)
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, AttributeError, IndexError) as error:
-        raise ConfigError.at(
-            key, f"the override '{override}' cannot be applied: {str(error).splitlines()[0]}"
-        ) from error
+    except yaml.YAMLError:
+        raise ConfigError.at(key, f"the override '{override}' cannot be applied: its value is not valid YAML") from None
+    except IndexError:
+        raise ConfigError.at(key, f"the override '{override}' cannot be applied: the list is shorter") from None
+    except (OmegaConfBaseException, ValueError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError.at(key, f"the override '{override}' cannot be applied: {reason}") from error
 
 
 def _refuse_lost_parent(tree: DictConfig, key: str) -> None:

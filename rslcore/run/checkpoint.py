@@ -76,12 +76,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: The file is not there, is damaged, or is not a checkpoint of this schema.
     """
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except OSError as error:
-        raise CheckpointError(f"the checkpoint '{path}' cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # torch raises many kinds, by the place of the damage
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"'{path}' is damaged, truncated or no checkpoint: {reason}") from error
+        raise CheckpointError(f"the checkpoint '{path}' cannot be read: {error.strerror}") from error
+    with file:
+        try:
+            payload = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds, by the place of the damage
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CheckpointError(f"'{path}' is damaged, truncated or no checkpoint: {reason}") from error
     if not isinstance(payload, dict) or "schema" not in payload or "rslcore" not in payload:
         raise CheckpointError(f"'{path}' is not an rslcore checkpoint; it was written by another program")
     if payload["schema"] != SCHEMA:

@@ -1,0 +1,3 @@
+"""Imports what is not installed."""
+
+import not_installed_anywhere  # noqa: F401

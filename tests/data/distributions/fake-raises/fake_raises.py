@@ -1,0 +1,10 @@
+"""Raises in its hook."""
+
+from rslcore.registry import hookimpl
+
+PLUGIN_API = 1
+
+
+@hookimpl
+def rslcore_register(registry):
+    raise RuntimeError("no licence found")

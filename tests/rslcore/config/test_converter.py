@@ -1,0 +1,124 @@
+"""Structuring is strict and reports every problem with its path."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from rslcore.config import NetworkComponent, Range, config, option, structure, unstructure
+from rslcore.errors import ConfigError, Problem
+from rslcore.registry import default_registry
+
+
+@config
+class Inner:
+    """Nested options."""
+
+    rate: float = option(0.5, "A rate.", Range(0.0, 1.0))
+    widths: tuple[int, ...] = option((2,), "Widths.", Range(1))
+
+
+@config
+class Outer:
+    """Options."""
+
+    flag: bool = option(False, "A flag.")
+    count: int = option(1, "A count.", Range(1))
+    name: str = option("x", "A name.")
+    limit: float | None = option(None, "A limit.", Range(0.0, open_low=True))
+    inner: Inner = option(Inner(), "Nested.")
+    networks: tuple[NetworkComponent, ...] = option((), "Components.")
+    needed: int = option(attrs.NOTHING, "Required.")
+
+
+def problems_of(data, cls=Outer):
+    with pytest.raises(ConfigError) as caught:
+        structure(data, cls, default_registry())
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+def test_structure_then_unstructure_is_complete():
+    data = {
+        "flag": True,
+        "count": 3,
+        "name": "y",
+        "limit": 2.0,
+        "inner": {"rate": 1.0, "widths": [4, 5]},
+        "networks": [{"name": "mlp", "hidden_dims": [8]}],
+        "needed": 7,
+    }
+    structured = structure(data, Outer, default_registry())
+    assert structured.inner == Inner(rate=1.0, widths=(4, 5))
+    assert structured.networks[0].config.hidden_dims == (8,)
+    plain = unstructure(structured)
+    assert plain["networks"][0] == {
+        "name": "mlp",
+        "groups": ["policy"],
+        "hidden_dims": [8],
+        "activation": "elu",
+        "normalize": False,
+        "init": "default",
+        "output_scale": 1.0,
+    }
+    assert structure(plain, Outer, default_registry()) == structured
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "message"),
+    [
+        ({"flag": "false"}, "flag", "'false' (str) should be true or false"),
+        ({"flag": 1}, "flag", "1 (int) should be true or false"),
+        ({"count": 4.9}, "count", "4.9 (float) should be a whole number"),
+        ({"count": True}, "count", "True (bool) should be a whole number"),
+        ({"count": 0}, "count", "0 is out of range, it must be >= 1"),
+        ({"name": 5}, "name", "5 (int) should be a string"),
+        ({"limit": 0}, "limit", "0.0 is out of range, it must be > 0.0"),
+        ({"limit": "fast"}, "limit", "'fast' (str) should be a number"),
+        ({"limit": float("inf")}, "limit", "inf should be finite"),
+        ({"limit": float("nan")}, "limit", "nan should be finite"),
+        ({"inner": 5}, "inner", "5 (int) should be a mapping with keys among 'rate', 'widths'"),
+        ({"inner": {"rate": 1.5}}, "inner.rate", "1.5 is out of range, it must be in [0.0, 1.0]"),
+        ({"inner": {"rtae": 1.0}}, "inner.rtae", "unknown key; did you mean 'rate'? (keys: 'rate', 'widths')"),
+        ({"inner": {"widths": [3, 0]}}, "inner.widths", "(3, 0) is out of range, it must be >= 1"),
+        ({"inner": {"widths": [3, "x"]}}, "inner.widths[1]", "'x' (str) should be a whole number"),
+        ({"inner": {"widths": "33"}}, "inner.widths", "'33' (str) should be a list"),
+        (
+            {"networks": ["mlp"]},
+            "networks[0]",
+            "'mlp' (str) should be a mapping; write {name: mlp}",
+        ),
+        (
+            {"networks": [{"name": "mpl"}]},
+            "networks[0].name",
+            "there is no network 'mpl'; did you mean 'mlp'? (installed: 'mlp')",
+        ),
+        ({"networks": [{}]}, "networks[0].name", "is missing; it names the network, one of 'mlp'"),
+        ({"networks": [{"name": 3}]}, "networks[0].name", "3 (int) should be a string; it names the network, one of 'mlp'"),
+        (
+            {"networks": [{"name": "mlp", "activation": "rleu"}]},
+            "networks[0].activation",
+            "'rleu' (str) is none of 'elu', 'gelu', 'leaky_relu', 'relu', 'silu', 'tanh'; did you mean 'relu'?",
+        ),
+    ],
+)
+def test_structure_wrong_value_names_path_and_value(data, path, message):
+    assert problems_of({"needed": 1, **data}) == {path: message}
+
+
+def test_structure_reports_all_problems_at_once():
+    found = problems_of({"flag": "no", "count": 0, "inner": {"rate": 2, "x": 1}, "networks": [{"name": "mlp", "y": 1}]})
+    assert set(found) == {"flag", "count", "inner.rate", "inner.x", "networks[0].y", "needed"}
+    assert found["needed"] == "is missing and has no default"
+
+
+def test_structure_takes_whole_floats_for_ints():
+    assert structure({"needed": 1e6}, Outer, default_registry()).needed == 1_000_000
+
+
+def test_config_error_text_lists_problems_under_their_source():
+    error = ConfigError([Problem("a.b", "is wrong"), Problem("c", "is missing")], "my.yaml")
+    assert str(error) == "2 problems in my.yaml:\n  a.b: is wrong\n  c: is missing"
+
+
+def test_config_is_frozen():
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Inner().rate = 0.1  # type: ignore[misc]

@@ -1,0 +1,123 @@
+"""Recipes, files and overrides."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from rslcore.config import dump_yaml, load_config
+from rslcore.errors import ConfigError, UnknownNameError
+from rslcore.registry import default_registry
+
+
+def error_of(source, *overrides):
+    with pytest.raises(ConfigError) as caught:
+        load_config(source, overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("recipe", [recipe.name for recipe in default_registry().recipes()])
+def test_load_every_recipe_and_read_back_what_is_dumped(recipe, tmp_path):
+    config = load_config(recipe)
+    (tmp_path / "config.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+def test_load_overrides_set_numbers_lists_mappings_and_items():
+    config = load_config(
+        "cartpole",
+        [
+            "algorithm.learning_rate=1e-4",
+            "policy.actor.network.hidden_dims=[32,16]",
+            "env.kwargs={sutton_barto_reward: true}",
+            "loggers[0].line_interval=1",
+            "experiment=other",
+        ],
+    )
+    assert config.algorithm.config.learning_rate == 1e-4
+    assert config.policy.config.actor.network.config.hidden_dims == (32, 16)
+    assert config.env.config.kwargs == {"sutton_barto_reward": True}
+    assert config.loggers[0].config.line_interval == 1.0
+    assert config.experiment == "other"
+
+
+def test_load_resolves_interpolation():
+    assert load_config("cartpole", ["runner.save_interval=${iterations}"]).runner.config.save_interval == 60
+
+
+def test_load_unknown_recipe_gives_the_nearest():
+    message = (
+        "there is no recipe 'cartpol'; did you mean 'cartpole'? (installed: 'cartpole', 'halfcheetah', 'pendulum'); "
+        "a config of your own is given as FILE.yaml"
+    )
+    with pytest.raises(UnknownNameError, match=f"^{re.escape(message)}$"):
+        load_config("cartpol")
+
+
+def test_load_missing_file_gives_the_nearest(tmp_path):
+    (tmp_path / "walk.yaml").touch()
+    path = tmp_path / "wlak.yaml"
+    assert error_of(path) == f"there is no file '{path}'; did you mean 'walk.yaml'?"
+
+
+def test_load_folder_as_file_is_one_error(tmp_path):
+    path = tmp_path / "folder.yaml"
+    path.mkdir()
+    assert error_of(path) == f"'{path}' cannot be read: Is a directory"
+
+
+def test_load_binary_file_is_one_error(tmp_path):
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert error_of(path) == f"'{path}' cannot be read: it is not UTF-8 text"
+
+
+def test_load_malformed_yaml_says_where(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("seed: [1\niterations: 3\n")
+    assert error_of(path).startswith(f"'{path}' is not valid YAML: ")
+    assert "line 2, column 1" in error_of(path)
+
+
+def test_load_yaml_that_is_no_mapping_is_refused(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text("- 1\n- 2\n")
+    assert error_of(path).startswith(f"'{path}' should be a mapping with keys among 'algorithm', 'device', 'env', ")
+
+
+def test_load_empty_file_lists_what_is_missing(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.touch()
+    lines = error_of(path).splitlines()
+    assert lines[0] == f"5 problems in {path}:"
+    assert lines[1] == "  env: is missing and has no default"
+
+
+@pytest.mark.parametrize("override", ["seed", "=3", "--verbose"])
+def test_load_override_without_key_and_value_is_refused(override):
+    assert error_of("cartpole", override) == f"the override '{override}' should be written key=value, as in seed=2"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed.deep=3", "seed.deep: the override 'seed.deep=3' cannot be applied: 'seed' is 1, which has no keys"),
+        ("loggers[7].name=x", "loggers[7].name: the override 'loggers[7].name=x' cannot be applied: the list is shorter"),
+        ("seed=[1", "seed: the override 'seed=[1' cannot be applied: its value is not valid YAML"),
+        ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),
+    ],
+)
+def test_load_override_that_cannot_be_applied_says_why(override, message):
+    assert error_of("cartpole", override).startswith(message)
+
+
+def test_load_unknown_key_in_an_override_names_path_and_nearest():
+    assert "algorithm.learning_rat: unknown key; did you mean 'learning_rate'?" in error_of(
+        "cartpole", "algorithm.learning_rat=1"
+    )
+
+
+def test_load_bad_experiment_name_is_refused():
+    assert "experiment: '../up' cannot name a folder; use letters, digits, '_', '-', '.'" in error_of(
+        "cartpole", "experiment=../up"
+    )

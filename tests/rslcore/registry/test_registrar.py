@@ -1,0 +1,35 @@
+"""What a plugin may declare."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from rslcore.errors import PluginError
+from rslcore.registry import KINDS, Registrar, Source
+
+
+@pytest.fixture
+def registrar():
+    return Registrar(Source("mine", "my-dist", "1.0", "mine.plugin"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_add_each_kind_records_the_source(registrar, kind):
+    getattr(registrar, f"add_{kind}")("x", factory="json:loads", config="json:loads", summary="s")
+    (entry,) = registrar.entries
+    assert (entry.kind, entry.full_name, entry.source) == (kind, "my-dist/x", registrar.source)
+
+
+@pytest.mark.parametrize("name", ["PPO", "1st", "a b", "a/b", ""])
+def test_add_bad_name_is_refused(registrar, name):
+    message = f"env '{name}': a name is lower-case letters, digits, '_' and '-', after a letter"
+    with pytest.raises(PluginError, match=f"^{re.escape(message)}$"):
+        registrar.add_env(name, factory="json:loads", config="json:loads", summary="")
+
+
+@pytest.mark.parametrize("file", ["rslcore:nothing.yaml", "nothing.yaml", "no_such_package:x.yaml"])
+def test_add_recipe_without_its_file_is_refused(registrar, file):
+    message = f"recipe 'r': there is no file '{file}' (written as 'package:path.yaml')"
+    with pytest.raises(PluginError, match=f"^{re.escape(message)}$"):
+        registrar.add_recipe("r", file=file, summary="")
