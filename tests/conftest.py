@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rslcore.config import ExperimentConfig, load_config
 from rslcore.registry import Registry
+
+sys.path.insert(0, str(Path(__file__).parent))
+import envs  # noqa: E402 - found through the line above
+
+envs.register()
 
 DISTRIBUTIONS = Path(__file__).parent / "data" / "distributions"
 

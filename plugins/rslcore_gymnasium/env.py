@@ -14,6 +14,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.context import Context
+from rslcore.errors import ConfigError
 from rslcore.protocols import EnvStep
 from rslcore.specs import EnvSpec
 from rslcore_gymnasium.config import GymnasiumConfig
@@ -42,16 +43,19 @@ class GymnasiumEnv:
         self._seed: int | None = context.seed
         self._resets_next_step = self._envs.metadata.get("autoreset_mode") == AutoresetMode.NEXT_STEP
         self._was_done = numpy.zeros(config.num_envs, dtype=numpy.bool_)
-        observations = observation_specs(self._envs.single_observation_space, context)
-        self._dtypes = {group: getattr(torch, spec.dtype) for group, spec in observations.items()}
+        try:
+            self.spec = EnvSpec(
+                num_envs=config.num_envs,
+                observations=observation_specs(self._envs.single_observation_space, context),
+                actions=action_spec(self._envs.single_action_space, context),
+                max_episode_length=None if self._envs.spec is None else self._envs.spec.max_episode_steps,
+            )
+        except ConfigError:
+            self._envs.close()
+            raise
+        self._dtypes = {group: getattr(torch, spec.dtype) for group, spec in self.spec.observations.items()}
         space = self._envs.single_action_space
         self._convert_actions = action_converter(space, config.num_envs, config.rescale_actions)
-        self.spec = EnvSpec(
-            num_envs=config.num_envs,
-            observations=observations,
-            actions=action_spec(space, context),
-            max_episode_length=None if self._envs.spec is None else self._envs.spec.max_episode_steps,
-        )
 
     def reset(self) -> TensorDict:
         """Start N new episodes; the first call seeds env i with the run's seed + i."""
@@ -97,10 +101,10 @@ class GymnasiumEnv:
 
     def _with_final(self, obs: TensorDict, final: Any, ended: numpy.ndarray[Any, Any]) -> TensorDict:
         """Observations in which the rows of ended episodes hold their last observation."""
-        groups = final if isinstance(final, dict) else {DEFAULT_GROUP: final}
         rows = torch.from_numpy(ended).to(self._device)
+        last = [final[index] if isinstance(final[index], dict) else {DEFAULT_GROUP: final[index]} for index in ended]
         replaced = obs.clone()
-        for name, values in groups.items():
-            last = numpy.stack([values[index] for index in ended])
-            replaced[name].index_copy_(0, rows, self._to_tensor(last, self._dtypes[name]))
+        for name, dtype in self._dtypes.items():
+            values = numpy.stack([groups[name] for groups in last])
+            replaced[name].index_copy_(0, rows, self._to_tensor(values, dtype))
         return replaced

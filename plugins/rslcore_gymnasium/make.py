@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import gymnasium
 from gymnasium.vector import AutoresetMode, VectorEnv
 
@@ -21,7 +23,10 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
         MissingExtraError: A package that the env needs is not installed.
     """
     try:
-        spec = gymnasium.spec(config.id)
+        module, separator, name = config.id.rpartition(":")
+        if separator:
+            importlib.import_module(module)
+        spec = gymnasium.spec(name)
     except ModuleNotFoundError as error:
         raise context.error("id", f"'{config.id}': {error}; install the package that brings the env") from error
     except gymnasium.error.Error as error:

@@ -1,0 +1,59 @@
+"""Tiny Gymnasium envs whose every number is known."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy
+from gymnasium import spaces
+
+
+class Count(gymnasium.Env):
+    """Observes `[number of the episode, steps of the episode]`; the reward is the step's number.
+
+    Action 1 ends the episode in a terminal state; a time limit, if any, is Gymnasium's.
+    """
+
+    observation_space = spaces.Box(-1.0, 1e6, (2,), numpy.float64)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self):
+        self.episode = -1
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episode += 1
+        self.steps = 0
+        return self._observe(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self._observe(), float(self.steps), bool(action == 1), False, {}
+
+    def _observe(self):
+        return numpy.array([self.episode, self.steps], dtype=numpy.float64)
+
+
+class Spaces(gymnasium.Env):
+    """Takes any spaces; remembers the last action, observes samples."""
+
+    def __init__(self, observation_space=None, action_space=None):
+        self.observation_space = observation_space or spaces.Box(-1.0, 1.0, (2,))
+        self.action_space = action_space or spaces.Discrete(2)
+        self.last_action = None
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), f"{action!r} is not in {self.action_space}"
+        self.last_action = action
+        return self.observation_space.sample(), 1.0, False, False, {}
+
+
+def register():
+    """Make the envs known to Gymnasium; may be called again."""
+    if "rslcore_tests/Count-v0" not in gymnasium.registry:
+        gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
+        gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)

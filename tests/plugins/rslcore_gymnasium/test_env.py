@@ -1,0 +1,195 @@
+"""The Gymnasium adapter on real envs."""
+
+from __future__ import annotations
+
+import contextlib
+
+import gymnasium
+import numpy
+import pytest
+import torch
+from gymnasium import spaces
+from rslcore.config import EnvComponent
+from rslcore.context import Context
+from rslcore.errors import ConfigError, MissingExtraError
+from rslcore.protocols import Env
+from rslcore.registry import default_registry
+from rslcore.specs import ActionSpec, TensorSpec
+
+
+@pytest.fixture
+def build(small_config):
+    with contextlib.ExitStack() as stack:
+
+        def make(id, seed=1, **options):
+            config = default_registry().config_class("env", "gymnasium")(id=id, **options)
+            context = Context(default_registry(), small_config(), torch.device("cpu"), seed=seed)
+            return stack.enter_context(contextlib.closing(context.build(EnvComponent("gymnasium", config), "env")))
+
+        yield make
+
+
+def error_of(build, *args, **options):
+    with pytest.raises(ConfigError) as caught:
+        build(*args, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("id", "observations", "actions", "length"),
+    [
+        ("CartPole-v1", {"policy": TensorSpec((4,))}, ActionSpec(1, num_choices=(2,)), 500),
+        ("Pendulum-v1", {"policy": TensorSpec((3,))}, ActionSpec(1, low=(-2.0,), high=(2.0,)), 200),
+    ],
+)
+def test_spec_of_real_envs(build, id, observations, actions, length):
+    env = build(id, num_envs=3)
+    assert isinstance(env, Env)
+    assert env.spec.num_envs == 3
+    assert env.spec.observations == observations
+    assert env.spec.actions == actions
+    assert env.spec.max_episode_length == length
+    assert env.spec.keeps_final_obs
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_step_same_step_autoreset_gives_the_true_final_observation(build, vectorization):
+    env = build("rslcore_tests/Count-v0", num_envs=2, vectorization=vectorization)
+    assert env.reset()["policy"].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    first = env.step(torch.tensor([[0], [1]]))
+    assert first.terminated.tolist() == [False, True]
+    assert first.truncated.tolist() == [False, False]
+    assert first.obs["policy"].tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert first.final_obs["policy"].tolist() == [[0.0, 1.0], [0.0, 1.0]]
+    second = env.step(torch.zeros(2, 1, dtype=torch.int64))
+    assert second.final_obs is None
+    third = env.step(torch.zeros(2, 1, dtype=torch.int64))
+    assert third.truncated.tolist() == [True, False]
+    assert third.rewards.tolist() == [3.0, 2.0]
+    assert third.obs["policy"].tolist() == [[1.0, 0.0], [1.0, 2.0]]
+    assert third.final_obs["policy"].tolist() == [[0.0, 3.0], [1.0, 2.0]]
+    assert third.valid is None
+
+
+def test_step_next_step_autoreset_marks_the_ignored_action(build):
+    env = build("CartPole-v1", num_envs=3, kwargs={"max_episode_steps": 2})
+    env.reset()
+    push = torch.ones(3, 1, dtype=torch.int64)
+    first, second, third, fourth = (env.step(push) for _ in range(4))
+    assert (first.final_obs, first.valid) == (None, None)
+    assert second.truncated.all()
+    assert second.final_obs is second.obs
+    assert third.valid.tolist() == [False, False, False]
+    assert third.rewards.tolist() == [0.0, 0.0, 0.0]
+    assert not (third.terminated | third.truncated).any()
+    assert (third.obs["policy"].abs() <= 0.05).all()
+    assert fourth.valid is None
+
+
+def test_step_observations_are_copies(build):
+    env = build("rslcore_tests/Count-v0", num_envs=1)
+    obs = env.reset()
+    env.step(torch.tensor([[0]]))
+    assert obs["policy"].tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("id", ["CartPole-v1", "Pendulum-v1"])
+def test_reset_same_seed_same_observations(build, id):
+    first, same, other = (build(id, seed=seed, num_envs=4).reset()["policy"] for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert len(first.unique(dim=0)) == 4
+
+
+def test_step_actions_are_stretched_to_the_bounds(build):
+    action_space = spaces.Box(numpy.array([-2.0, 0.0]), numpy.array([2.0, 10.0]), dtype=numpy.float64)
+    env = build("rslcore_tests/Spaces-v0", num_envs=1, kwargs={"action_space": action_space})
+    env.reset()
+    for actions, expected in (([0.0, 0.0], [0.0, 5.0]), ([-1.0, 0.5], [-2.0, 7.5]), ([-9.0, 9.0], [-2.0, 10.0])):
+        env.step(torch.tensor([actions]))
+        assert env._envs.get_attr("last_action")[0].tolist() == expected
+
+
+def test_step_actions_are_only_clipped_where_not_stretched(build):
+    action_space = spaces.Box(numpy.array([-2.0, -numpy.inf]), numpy.array([2.0, numpy.inf]), dtype=numpy.float64)
+    env = build("rslcore_tests/Spaces-v0", num_envs=1, kwargs={"action_space": action_space}, rescale_actions=False)
+    env.reset()
+    env.step(torch.tensor([[5.0, 50.0]]))
+    assert env._envs.get_attr("last_action")[0].tolist() == [2.0, 50.0]
+
+
+@pytest.mark.parametrize(
+    ("action_space", "actions", "expected", "spec"),
+    [
+        (spaces.Discrete(3, start=5), [[2]], 7, ActionSpec(1, num_choices=(3,))),
+        (spaces.MultiDiscrete([3, 4]), [[2, 3]], [2, 3], ActionSpec(2, num_choices=(3, 4))),
+        (spaces.MultiDiscrete([2, 3], start=[1, 1]), [[0, 2]], [1, 3], ActionSpec(2, num_choices=(2, 3))),
+    ],
+)
+def test_step_discrete_actions_arrive_as_the_space_has_them(build, action_space, actions, expected, spec):
+    env = build("rslcore_tests/Spaces-v0", num_envs=1, kwargs={"action_space": action_space})
+    assert env.spec.actions == spec
+    env.reset()
+    env.step(torch.tensor(actions))
+    assert env._envs.get_attr("last_action")[0].tolist() == expected
+
+
+def test_dict_observations_are_groups_with_their_dtypes(build):
+    space = spaces.Dict({"policy": spaces.Box(-1.0, 1.0, (2,), numpy.float64), "image": spaces.Box(0, 255, (4, 4, 3), numpy.uint8)})
+    env = build("rslcore_tests/Spaces-v0", num_envs=2, kwargs={"observation_space": space})
+    assert env.spec.observations == {"policy": TensorSpec((2,)), "image": TensorSpec((4, 4, 3), "uint8")}
+    obs = env.reset()
+    assert obs["image"].dtype == torch.uint8
+    assert obs["policy"].dtype == torch.float32
+    for _ in range(5):
+        step = env.step(torch.zeros(2, 1, dtype=torch.int64))
+    assert step.truncated.all()
+    assert step.final_obs["image"].shape == (2, 4, 4, 3)
+
+
+def test_unknown_id_gives_the_nearest(build):
+    message = "env.id: Gymnasium knows no env 'CartPole-v7'; did you mean 'CartPole-v1'? ("
+    assert error_of(build, "CartPole-v7").startswith(message)
+    assert error_of(build, "CartPol-v1").startswith("env.id: Gymnasium knows no env 'CartPol-v1'; did you mean 'CartPole-v1'?")
+
+
+def test_id_of_a_module_that_is_not_installed_says_so(build):
+    message = "env.id: 'not_there:Env-v0': No module named 'not_there'; install the package that brings the env"
+    assert error_of(build, "not_there:Env-v0") == message
+
+
+def test_missing_extra_says_which_to_install(build, monkeypatch):
+    def fail(*args, **kwargs):
+        raise gymnasium.error.DependencyNotInstalled("MuJoCo is not installed")
+
+    monkeypatch.setattr(gymnasium, "make_vec", fail)
+    message = (
+        r"^env.id: 'HalfCheetah-v5' needs a package that is not installed; "
+        r"type `pip install 'rslcore\[mujoco\]'` \(MuJoCo is not installed\)$"
+    )
+    with pytest.raises(MissingExtraError, match=message):
+        build("HalfCheetah-v5")
+
+
+def test_unknown_constructor_argument_is_refused(build):
+    message = error_of(build, "Pendulum-v1", kwargs={"gravity": 5})
+    assert message.startswith("env.kwargs: 'Pendulum-v1' cannot be made with {'gravity': 5}: ")
+    assert "unexpected keyword argument 'gravity'" in message
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        (
+            {"observation_space": spaces.Discrete(3)},
+            "env.id: observations are Discrete(3), which is neither a Box nor a Dict of Boxes; "
+            "wrap the env in FlattenObservation",
+        ),
+        (
+            {"action_space": spaces.MultiBinary(2)},
+            "env.id: actions are MultiBinary(2), which is none of Box (of floats), Discrete and MultiDiscrete",
+        ),
+    ],
+)
+def test_unsupported_space_is_refused(build, kwargs, message):
+    assert error_of(build, "rslcore_tests/Spaces-v0", num_envs=1, kwargs=kwargs) == message

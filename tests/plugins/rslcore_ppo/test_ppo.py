@@ -1,0 +1,205 @@
+"""PPO on real envs: what it stores, what it computes, what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+
+import attrs
+import pytest
+import torch
+from rslcore.context import Context
+from rslcore.errors import ConfigError
+from rslcore.protocols import Algorithm
+from rslcore.registry import default_registry
+from rslcore.seeding import seed_everything
+from rslcore.training import build_algorithm
+
+
+@pytest.fixture
+def build(small_config):
+    """Env and PPO of a small config."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*overrides, recipe="cartpole", keeps_final_obs=True):
+            config = small_config(*overrides, recipe=recipe)
+            seed_everything(config.seed)
+            context = Context(default_registry(), config, torch.device("cpu"), config.seed)
+            env = stack.enter_context(contextlib.closing(context.build(config.env, "env")))
+            spec = attrs.evolve(env.spec, keeps_final_obs=keeps_final_obs)
+            return env, build_algorithm(attrs.evolve(context, env=env, spec=spec))
+
+        yield make
+
+
+def collect(env, ppo, obs=None, steps=8):
+    obs = env.reset() if obs is None else obs
+    with ppo.rollout_context():
+        for _ in range(steps):
+            step = env.step(ppo.act(obs))
+            ppo.process_env_step(step)
+            obs = step.obs
+    return obs
+
+
+def test_ppo_is_an_algorithm(build):
+    assert isinstance(build()[1], Algorithm)
+
+
+def test_act_stores_observations_and_the_actions_it_returns(build):
+    env, ppo = build()
+    obs = env.reset()
+    with ppo.rollout_context():
+        actions = ppo.act(obs)
+        params = ppo.policy.actor_params(obs)
+    assert actions.shape == (4, 1)
+    assert torch.equal(ppo.storage.column("actions")[0], actions)
+    assert torch.equal(ppo.storage.observations()["policy"][:4], obs["policy"])
+    assert torch.equal(ppo.storage.column("params/log_probs")[0], params["log_probs"])
+
+
+def test_update_first_ratio_is_exactly_one_and_stays_so_with_normalization(build):
+    # With one minibatch and one epoch the KL divergence is taken before the only step: 0 if nothing moved since.
+    overrides = ("algorithm.num_mini_batches=1", "algorithm.num_learning_epochs=1")
+    overrides += ("policy.actor.network.normalize=true", "policy.critic.network.normalize=true")
+    env, ppo = build(*overrides, recipe="pendulum")
+    obs = None
+    for _ in range(3):
+        obs = collect(env, ppo, obs)
+        # By hand: the ratio is 1, so the surrogate is minus the mean of standardized advantages, 0.
+        metrics = ppo.update(obs)
+        assert metrics["Policy/kl"].item() == pytest.approx(0.0, abs=1e-6)
+        assert metrics["Loss/surrogate"].item() == pytest.approx(0.0, abs=1e-6)
+    assert ppo.policy.actor.normalizer.count == 3 * 8 * 4
+
+
+def test_update_bootstraps_truncation_from_the_final_observation(build):
+    env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync")
+    collect(env, ppo, steps=8)
+    dones = ppo.storage.column("dones")
+    truncated = torch.tensor([[False, False, True, False, False, True, False, False]]).T.expand(8, 4)
+    # Count ends only by its limit of 3 steps or by action 1; look at the rows that ran into the limit.
+    final_values = ppo.storage.column("final_values")
+    observations = ppo.storage.observations()["policy"].view(8, 4, 2)
+    checked = 0
+    for t, n in dones.nonzero().tolist():
+        episode, steps = observations[t, n].tolist()
+        action = ppo.storage.column("actions")[t, n].item()
+        if action == 0:
+            final = torch.tensor([[episode, steps + 1.0]])
+            expected = ppo.policy.critic.layers(final).squeeze()
+            torch.testing.assert_close(final_values[t, n], expected.detach())
+            checked += 1
+        else:
+            terminal_by_limit = steps + 1.0 == 3.0
+            assert terminal_by_limit or final_values[t, n] == 0.0
+    assert checked > 0
+    assert (final_values[~dones] == 0.0).all()
+    assert truncated.shape == dones.shape
+
+
+def test_update_env_without_final_observations_bootstraps_from_the_last_one(build):
+    env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync", keeps_final_obs=False)
+    ppo._compute_returns(collect(env, ppo))
+    truncated = ppo.storage.column("final_values") != 0.0
+    assert truncated.any()
+    values = ppo.storage.column("values")
+    assert torch.equal(ppo.storage.column("final_values")[truncated], values[truncated])
+
+
+def test_compute_returns_values_and_log_probs_are_those_of_the_rollout(build):
+    env, ppo = build(recipe="pendulum")
+    last = collect(env, ppo)
+    ppo._compute_returns(last)
+    storage = ppo.storage
+    with torch.no_grad():
+        params, values = ppo.policy.forward(storage.observations())
+    torch.testing.assert_close(storage.column("values").flatten(), values)
+    actions = storage.column("actions").flatten(0, 1)
+    expected = torch.distributions.Normal(params["mean"], params["std"]).log_prob(actions).sum(-1)
+    torch.testing.assert_close(storage.column("log_prob").flatten(), expected)
+    advantages = storage.column("advantages")
+    assert advantages.mean().item() == pytest.approx(0.0, abs=1e-5)
+    assert advantages.std().item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_update_normalizes_advantages_over_valid_rows_only(build):
+    env, ppo = build("env.kwargs={max_episode_steps: 3}")
+    ppo._compute_returns(collect(env, ppo))
+    valid = ppo.storage.valid
+    assert not valid.all()
+    assert ppo.storage.column("advantages")[valid].mean().item() == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("choice", ["rollout", "minibatch", "none"])
+@pytest.mark.parametrize("schedule", ["adaptive", "fixed"])
+def test_update_changes_every_parameter_and_is_finite(build, choice, schedule):
+    env, ppo = build(f"algorithm.normalize_advantage={choice}", f"algorithm.schedule={schedule}", recipe="pendulum")
+    before = [parameter.clone() for parameter in ppo.policy.parameters()]
+    metrics = ppo.update(collect(env, ppo))
+    assert all(value.isfinite() for value in metrics.values())
+    assert set(metrics) == {
+        "Loss/surrogate",
+        "Loss/value",
+        "Loss/entropy",
+        "Loss/learning_rate",
+        "Policy/kl",
+        "Policy/mean_std",
+    }
+    assert not any(torch.equal(old, new) for old, new in zip(before, ppo.policy.parameters(), strict=True))
+    if schedule == "fixed":
+        assert metrics["Loss/learning_rate"].item() == pytest.approx(1e-3)
+
+
+def test_clipped_value_loss_switch_changes_the_update(build):
+    results = []
+    for clipped in (True, False):
+        env, ppo = build(f"algorithm.use_clipped_value_loss={clipped}", "algorithm.clip_param=0.01")
+        ppo.update(collect(env, ppo))
+        results.append(torch.cat([parameter.flatten() for parameter in ppo.policy.critic.parameters()]))
+    assert not torch.equal(*results)
+
+
+def test_act_inference_is_the_mode_and_remembers_nothing(build):
+    env, ppo = build(recipe="pendulum")
+    obs = env.reset()
+    with torch.no_grad():
+        assert torch.equal(ppo.act_inference(obs), ppo.policy.actor(obs))
+        assert torch.equal(ppo.act_inference(obs), ppo.act_inference(obs))
+
+
+def test_modes_reach_the_policy(build):
+    _, ppo = build()
+    ppo.eval_mode()
+    assert not ppo.policy.training
+    ppo.train_mode()
+    assert ppo.policy.training
+
+
+def test_state_round_trip_goes_on_alike(build):
+    env, ppo = build(recipe="pendulum")
+    ppo.update(collect(env, ppo))
+    _, other = build("seed=5", recipe="pendulum")
+    other.load_state_dict(ppo.state_dict())
+    results = []
+    for algorithm in (ppo, other):
+        env, _ = build("seed=9", recipe="pendulum")
+        seed_everything(3)
+        results.append(algorithm.update(collect(env, algorithm)))
+    assert results[0] == results[1]
+
+
+def test_mini_batches_that_do_not_divide_are_refused(build):
+    message = (
+        r"^algorithm\.num_mini_batches: 5 does not divide the rollout of 32 rows \(4 envs \* 8 steps\); "
+        r"the nearest number that does is 4$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        build("algorithm.num_mini_batches=5")
+
+
+def test_policy_without_a_critic_is_refused(build, monkeypatch):
+    monkeypatch.setattr("rslcore_actor_critic.policy.ActorCritic.values", None)
+    monkeypatch.delattr("rslcore_actor_critic.policy.ActorCritic.values")
+    message = r"^policy\.name: 'actor_critic' has no actor and critic, which algorithm 'ppo' trains$"
+    with pytest.raises(ConfigError, match=message):
+        build()
