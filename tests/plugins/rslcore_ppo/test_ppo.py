@@ -72,29 +72,23 @@ def test_update_first_ratio_is_exactly_one_and_stays_so_with_normalization(build
     assert ppo.policy.actor.normalizer.count == 3 * 8 * 4
 
 
-def test_update_bootstraps_truncation_from_the_final_observation(build):
+def test_process_env_step_bootstraps_truncation_from_the_final_observation(build):
+    # Count ends by action 1, terminally, or by its limit of 3 steps; the final observation holds the step's number.
     env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync")
-    collect(env, ppo, steps=8)
-    dones = ppo.storage.column("dones")
-    truncated = torch.tensor([[False, False, True, False, False, True, False, False]]).T.expand(8, 4)
-    # Count ends only by its limit of 3 steps or by action 1; look at the rows that ran into the limit.
+    steps, obs = [], env.reset()
+    with ppo.rollout_context():
+        for _ in range(8):
+            steps.append(env.step(ppo.act(obs)))
+            ppo.process_env_step(steps[-1])
+            obs = steps[-1].obs
+    truncated = torch.stack([step.truncated for step in steps])
     final_values = ppo.storage.column("final_values")
-    observations = ppo.storage.observations()["policy"].view(8, 4, 2)
-    checked = 0
-    for t, n in dones.nonzero().tolist():
-        episode, steps = observations[t, n].tolist()
-        action = ppo.storage.column("actions")[t, n].item()
-        if action == 0:
-            final = torch.tensor([[episode, steps + 1.0]])
-            expected = ppo.policy.critic.layers(final).squeeze()
-            torch.testing.assert_close(final_values[t, n], expected.detach())
-            checked += 1
-        else:
-            terminal_by_limit = steps + 1.0 == 3.0
-            assert terminal_by_limit or final_values[t, n] == 0.0
-    assert checked > 0
-    assert (final_values[~dones] == 0.0).all()
-    assert truncated.shape == dones.shape
+    assert truncated.any()
+    assert (final_values[~truncated] == 0.0).all()
+    for t, n in truncated.nonzero().tolist():
+        final = steps[t].final_obs["policy"][n]
+        assert final[1] == 3.0
+        torch.testing.assert_close(final_values[t, n], ppo.policy.critic.layers(final).squeeze().detach())
 
 
 def test_update_env_without_final_observations_bootstraps_from_the_last_one(build):

@@ -1,0 +1,85 @@
+"""The real loggers on real runs."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from rslcore.training import train
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+NAMES = {
+    "Loss/surrogate",
+    "Loss/value",
+    "Loss/entropy",
+    "Loss/learning_rate",
+    "Policy/kl",
+    "Policy/mean_std",
+    "Perf/total_fps",
+    "Perf/collection_time",
+    "Perf/learning_time",
+    "Perf/total_steps",
+}
+
+
+def scalars(path):
+    accumulator = EventAccumulator(str(path))
+    accumulator.Reload()
+    return {tag: {event.step: event.value for event in accumulator.Scalars(tag)} for tag in accumulator.Tags()["scalars"]}
+
+
+def test_tensorboard_holds_every_metric_of_every_iteration(small_config, tmp_path):
+    config = small_config("loggers=[{name: tensorboard}]", "runner.num_steps_per_env=200", recipe="pendulum")
+    result = train(config, log_root=tmp_path, quiet=True)
+    events = scalars(result.path)
+    assert set(events) == NAMES | {"Train/mean_reward", "Train/mean_episode_length"}
+    assert events["Perf/total_steps"] == {1: 800.0, 2: 1600.0}
+    assert events["Train/mean_episode_length"] == {1: 200.0, 2: 200.0}
+    assert events["Train/mean_reward"][2] == pytest.approx(result.metrics["Train/mean_reward"])
+
+
+def test_tensorboard_resumed_run_goes_on_and_hides_what_was_lost(small_config, tmp_path):
+    overrides = ("loggers=[{name: tensorboard}]", "runner.save_interval=1")
+    first = train(small_config("iterations=3", *overrides), log_root=tmp_path, quiet=True)
+    train(small_config("iterations=4", *overrides), resume=first.path / "model_1.pt", quiet=True)
+    assert list(scalars(first.path)["Perf/total_steps"]) == [1, 2, 3, 4]
+
+
+def test_console_without_a_terminal_prints_lines(small_config, tmp_path, capsys):
+    config = small_config("iterations=3", "loggers=[{name: console, line_interval: 0}]")
+    train(config, log_root=tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("iteration 1/3: steps/s ")
+    for word in ("steps 96", "mean return", "episode length", "surrogate", "value", "entropy", "0:00 left"):
+        assert word in lines[2]
+
+
+def test_console_prints_seldom_and_the_last_iteration_always(small_config, tmp_path, capsys):
+    train(small_config("iterations=5", "loggers=[{name: console, line_interval: 1000}]"), log_root=tmp_path)
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["iteration 1/5", "iteration 5/5"]
+
+
+def test_console_quiet_prints_nothing(small_config, tmp_path, capsys):
+    train(small_config("loggers=[{name: console}]"), log_root=tmp_path, quiet=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_console_on_a_terminal_draws_a_panel(small_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    train(small_config("loggers=[{name: console}]"), log_root=tmp_path)
+    drawn = capsys.readouterr().out
+    for word in ("cartpole", "iteration 2/2", "steps/s", "mean return", "surrogate"):
+        assert word in drawn
+
+
+def test_failing_logger_is_left_out_and_the_run_goes_on(small_config, tmp_path, monkeypatch, caplog):
+    def fail(self, record):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("rslcore_loggers.tensorboard.TensorboardLogger.log", fail)
+    config = small_config("iterations=3", "loggers=[{name: tensorboard}]")
+    with caplog.at_level(logging.WARNING):
+        assert train(config, log_root=tmp_path, quiet=True).iteration == 3
+    assert caplog.messages == ["logger TensorboardLogger failed and is left out from now on: OSError: disk full"]

@@ -1,0 +1,102 @@
+"""A run from folder to policy and returns."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+from rslcore.errors import CheckpointError, RunError
+from rslcore.evaluation import evaluate, load_policy
+from rslcore.run.checkpoint import load_checkpoint
+from rslcore.training import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    from rslcore.config import load_config
+
+    config = load_config(
+        "pendulum",
+        ["iterations=2", "runner.save_interval=1", "env.num_envs=4", "runner.num_steps_per_env=8", "loggers=[]"],
+    )
+    return train(config, log_root=tmp_path_factory.mktemp("logs"), quiet=True).path
+
+
+def test_evaluate_plays_whole_episodes(run):
+    result = evaluate(run, episodes=6)
+    assert result.checkpoint == run / "model_2.pt"
+    assert result.iteration == 2
+    assert result.lengths == (200,) * 6
+    assert all(-2000 < value < 0 for value in result.returns)
+    summary = result.summary()
+    assert summary["length"] == {"mean": 200.0, "std": 0.0, "min": 200.0, "max": 200.0}
+    assert summary["return"]["mean"] == pytest.approx(numpy.mean(result.returns))
+    assert summary["return"]["min"] == min(result.returns)
+
+
+def test_evaluate_is_the_same_for_the_same_seed(run):
+    assert evaluate(run, episodes=4, seed=3).returns == evaluate(run, episodes=4, seed=3).returns
+    assert evaluate(run, episodes=4, seed=3).returns != evaluate(run, episodes=4, seed=4).returns
+
+
+def test_evaluate_fewer_episodes_than_envs(run):
+    assert len(evaluate(run, episodes=1).returns) == 1
+
+
+def test_evaluate_gives_every_env_its_share(small_config, tmp_path):
+    # Count's episodes last as long as the policy likes; a policy that ends at once must not fill the quota of others.
+    config = small_config("env.id=rslcore_tests/Count-v0", "env.vectorization=sync", "env.num_envs=3")
+    path = train(config, log_root=tmp_path, quiet=True).path
+    assert len(evaluate(path, episodes=7).returns) == 7
+
+
+def test_evaluate_next_step_autoreset_counts_real_steps_only(small_config, tmp_path):
+    config = small_config("env.kwargs={max_episode_steps: 3}")
+    path = train(config, log_root=tmp_path, quiet=True).path
+    result = evaluate(path, episodes=10)
+    assert result.lengths == (3,) * 10
+    assert result.returns == (3.0,) * 10
+
+
+def test_evaluate_chosen_checkpoint(run):
+    assert evaluate(run, checkpoint="1", episodes=1).iteration == 1
+    assert evaluate(run / "model_1.pt", episodes=1).iteration == 1
+    with pytest.raises(RunError, match="has no checkpoint of iteration 9; it has 1, 2$"):
+        evaluate(run, checkpoint="9")
+
+
+def test_evaluate_env_that_has_changed_is_refused(small_config, tmp_path):
+    path = train(small_config(), log_root=tmp_path, quiet=True).path
+    file = path / "model_2.pt"
+    payload = torch.load(file, weights_only=True)
+    payload["config"]["env"]["id"] = "Acrobot-v1"
+    torch.save(payload, file)
+    with pytest.raises(CheckpointError, match="was trained with observations .* the env now has "):
+        evaluate(path)
+
+
+def test_load_policy_acts_as_the_checkpoint_says(run):
+    policy = load_policy(run)
+    obs = torch.randn(5, 3)
+    actions = policy({"policy": obs})
+    assert actions.shape == (5, 1)
+    weights = load_checkpoint(run / "model_2.pt").algorithm["modules"]["policy"]["module"]
+    hidden = obs
+    for index in (0, 2):
+        hidden = torch.tanh(hidden @ weights[f"actor.layers.{index}.weight"].T + weights[f"actor.layers.{index}.bias"])
+    expected = hidden @ weights["actor.layers.4.weight"].T + weights["actor.layers.4.bias"]
+    torch.testing.assert_close(actions, expected)
+
+
+def test_load_policy_takes_arrays(run):
+    assert load_policy(run)({"policy": numpy.zeros((2, 3), dtype=numpy.float32)}).shape == (2, 1)
+
+
+def test_load_policy_does_not_need_the_env(run, monkeypatch):
+    monkeypatch.setattr("rslcore_gymnasium.env.GymnasiumEnv.__init__", None)
+    assert load_policy(run).spec.observations["policy"].shape == (3,)
+
+
+def test_load_policy_without_a_run(tmp_path):
+    with pytest.raises(RunError, match="^there is no run "):
+        load_policy(tmp_path / "nothing")

@@ -1,0 +1,192 @@
+"""Extensions: every hook is called, several work together, what they register is trained and saved."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from rslcore.config import ExtensionComponent, config, evolve, option
+from rslcore.extension import HOOKS, Extension, Hooks
+from rslcore.registry import Entry, PluginRow, Registry, Source
+from rslcore.run.checkpoint import load_checkpoint
+from rslcore.specs import TensorSpec
+from rslcore.training import train
+from torch import nn
+
+SOURCE = Source("tests", "rslcore-tests", "1.0", __name__)
+
+
+@config
+class ProbeConfig:
+    """Options of both extensions."""
+
+    bonus: float = option(1.0, "Added to every reward.")
+
+
+class Recorder(Extension):
+    """Counts its calls, adds a group, a column, a reward and a loss."""
+
+    latest = None
+
+    def __init__(self, config, context):
+        super().__init__(config, context)
+        self.calls = dict.fromkeys(HOOKS, 0)
+        Recorder.latest = self
+
+    def observation_groups(self):
+        return {"clock": TensorSpec((1,))}
+
+    def fields(self):
+        return {"speed": TensorSpec((1,))}
+
+    def bind(self, bindings):
+        self.storage = bindings.storage
+        self.predictor = nn.Linear(2, 1)
+        bindings.modules.register("predictor", self.predictor, learning_rate=0.05)
+
+    def before_act(self, obs):
+        self.calls["before_act"] += 1
+        added = obs.clone(recurse=False)
+        added["clock"] = torch.full((len(obs), 1), 0.5)
+        return added
+
+    def shape_reward(self, step, rewards):
+        self.calls["shape_reward"] += 1
+        return rewards + self.config.bonus
+
+    def after_step(self, step):
+        self.calls["after_step"] += 1
+        self.storage.write("speed", step.obs["policy"][:, :1])
+
+    def after_rollout(self, storage):
+        self.calls["after_rollout"] += 1
+        storage.column("speed").mul_(2.0)
+        self.rewards = storage.column("rewards").clone()
+
+    def losses(self, batch, outputs):
+        self.calls["losses"] += 1
+        assert set(outputs) == {"params", "values", "log_prob", "ratio"}
+        error = self.predictor(batch["obs", "policy"][:, :2]) - batch["speed"]
+        return {"predictor": (error.square().mean(), 0.5)}
+
+    def after_minibatch(self):
+        self.calls["after_minibatch"] += 1
+        assert self.predictor.weight.grad is not None
+
+    def after_update(self, storage):
+        self.calls["after_update"] += 1
+
+    def start_iteration(self, iteration, total):
+        self.calls["start_iteration"] += 1
+        assert total == 2
+
+    def metrics(self):
+        self.calls["metrics"] += 1
+        return {"Probe/bonus": torch.tensor(self.config.bonus)}
+
+    def state_dict(self):
+        return {"steps": self.calls["after_step"]}
+
+    def load_state_dict(self, state):
+        self.calls["after_step"] = state["steps"]
+
+
+class OwnOptimizer(Extension):
+    """Trains a module with an optimizer of its own."""
+
+    def bind(self, bindings):
+        self.module = nn.Linear(1, 1)
+        self.optimizer = torch.optim.SGD(self.module.parameters(), lr=0.1)
+        bindings.modules.register("own", self.module, optimizer=self.optimizer)
+
+    def losses(self, batch, outputs):
+        return {"own": (self.module.bias.square().sum(), 1.0)}
+
+    def after_minibatch(self):
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+@pytest.fixture
+def registry():
+    base = Registry.discover()
+    entries = tuple(
+        Entry("extension", name, f"{__name__}:{cls}", f"{__name__}:ProbeConfig", "", SOURCE)
+        for name, cls in (("recorder", "Recorder"), ("own_optimizer", "OwnOptimizer"))
+    )
+    return Registry([*base.plugins, PluginRow(SOURCE, "ok", "", entries)], base.manager)
+
+
+@pytest.fixture
+def with_extensions(small_config):
+    def make(*extensions, overrides=()):
+        base = small_config(*overrides)
+        components = tuple(ExtensionComponent(name, ProbeConfig(**options)) for name, options in extensions)
+        algorithm = evolve(base.algorithm, config=evolve(base.algorithm.config, extensions=components))
+        return evolve(base, algorithm=algorithm)
+
+    return make
+
+
+def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, registry, tmp_path):
+    config = with_extensions(("recorder", {}), ("own_optimizer", {}))
+    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    recorder = Recorder.latest
+    steps, minibatches = 2 * 8, 2 * 5 * 4
+    calls = dict(recorder.calls)
+    assert calls.pop("before_act") >= steps + 2  # once a step, once for the last values, and for final observations
+    assert calls == {
+        "shape_reward": steps,
+        "after_step": steps,
+        "after_rollout": 2,
+        "losses": minibatches,
+        "after_minibatch": minibatches,
+        "after_update": 2,
+        "start_iteration": 2,
+        "metrics": 2,
+    }
+    assert result.metrics["Probe/bonus"] == 1.0
+    assert {"Loss/predictor", "Loss/own"} < set(result.metrics)
+
+
+def test_extensions_shaped_reward_is_learned_from_and_the_raw_one_is_reported(with_extensions, registry, tmp_path):
+    config = with_extensions(("recorder", {"bonus": 5.0}))
+    train(config, log_root=tmp_path, quiet=True, registry=registry)
+    assert set(Recorder.latest.rewards.unique().tolist()) <= {5.0, 6.0}
+
+
+def test_extensions_added_group_can_be_read_by_networks(with_extensions, registry, tmp_path):
+    config = with_extensions(("recorder", {}), overrides=("policy.actor.network.groups=[policy,clock]",))
+    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    weight = load_checkpoint(result.path / "model_2.pt").algorithm["modules"]["policy"]["module"]["actor.layers.0.weight"]
+    assert weight.shape[1] == 5
+
+
+def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_path):
+    config = with_extensions(("recorder", {}), ("own_optimizer", {}))
+    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    state = load_checkpoint(result.path / "model_2.pt").algorithm
+    assert set(state["modules"]) == {"policy", "predictor", "own"}
+    assert state["modules"]["own"]["optimizer"] is not None
+    assert state["extensions"] == [{"steps": 16}, {}]
+
+    from rslcore.evaluation import load_policy
+
+    load_policy(result.path, registry=registry)
+    assert Recorder.latest.calls["after_step"] == 16
+
+
+def test_extensions_fixed_learning_rate_is_not_adapted(with_extensions, registry, tmp_path):
+    config = with_extensions(("recorder", {}))
+    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    groups = load_checkpoint(result.path / "model_2.pt").algorithm["optimizer"]["groups"]
+    assert groups[-1]["learning_rate"].item() == pytest.approx(0.05)
+    assert groups[0]["learning_rate"] == groups[1]["learning_rate"]
+
+
+def test_hooks_that_nobody_overrides_are_empty():
+    class OnlyMetrics(Extension):
+        def metrics(self):
+            return {}
+
+    hooks = Hooks([OnlyMetrics(None, None), Extension(None, None)])
+    assert {hook: len(getattr(hooks, hook)) for hook in HOOKS if getattr(hooks, hook)} == {"metrics": 1}
