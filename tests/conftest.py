@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from rslcore.config import ExperimentConfig, load_config
 from rslcore.registry import Registry
 
 sys.path.insert(0, str(Path(__file__).parent))
-import envs  # noqa: E402 - found through the line above
+import envs
 
 envs.register()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from rslcore.config import load_config
 from rslcore.evaluation import evaluate
 from rslcore.training import train

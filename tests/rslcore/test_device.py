@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from rslcore.device import resolve_device
 from rslcore.errors import DeviceError
 

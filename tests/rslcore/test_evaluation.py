@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy
 import pytest
 import torch
+
 from rslcore.errors import CheckpointError, RunError
 from rslcore.evaluation import evaluate, load_policy
 from rslcore.run.checkpoint import load_checkpoint

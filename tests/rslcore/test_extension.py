@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 from rslcore.config import ExtensionComponent, config, evolve, option
 from rslcore.extension import HOOKS, Extension, Hooks
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.specs import TensorSpec
 from rslcore.training import train
-from torch import nn
 
 SOURCE = Source("tests", "rslcore-tests", "1.0", __name__)
 
@@ -157,7 +158,9 @@ def test_extensions_shaped_reward_is_learned_from_and_the_raw_one_is_reported(wi
 def test_extensions_added_group_can_be_read_by_networks(with_extensions, registry, tmp_path):
     config = with_extensions(("recorder", {}), overrides=("policy.actor.network.groups=[policy,clock]",))
     result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    weight = load_checkpoint(result.path / "model_2.pt").algorithm["modules"]["policy"]["module"]["actor.layers.0.weight"]
+    weight = load_checkpoint(result.path / "model_2.pt").algorithm["modules"]["policy"]["module"][
+        "actor.layers.0.weight"
+    ]
     assert weight.shape[1] == 5
 
 

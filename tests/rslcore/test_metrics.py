@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tensordict import TensorDict
+
 from rslcore.metrics import EpisodeStatistics, to_floats
 from rslcore.protocols import EnvStep
-from tensordict import TensorDict
 
 
 def step(rewards, terminated=(False, False), truncated=(False, False), valid=None, log=None):

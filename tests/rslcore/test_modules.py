@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 from rslcore.errors import CheckpointError
 from rslcore.modules import ModuleTable
-from torch import nn
 
 
 def table(width=3, name="net"):
@@ -16,8 +17,8 @@ def table(width=3, name="net"):
 
 
 def test_register_taken_name_is_refused():
+    modules = table()
     with pytest.raises(ValueError, match="^a module 'net' is registered already; choose another name$"):
-        modules = table()
         modules.register("net", nn.Linear(1, 1))
 
 

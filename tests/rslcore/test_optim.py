@@ -6,8 +6,9 @@ import copy
 
 import pytest
 import torch
-from rslcore.optim import Adam, AdamGroup
 from torch import nn
+
+from rslcore.optim import Adam, AdamGroup
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import random
 
 import numpy
 import torch
+
 from rslcore.seeding import get_rng_state, seed_everything, set_rng_state
 
 

@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 import yaml
+
 from rslcore.config import dump_yaml, evolve, load_config
 from rslcore.errors import CheckpointError, ConfigError, DeviceError, RunError
 from rslcore.registry import Registry, hookimpl
@@ -90,9 +91,7 @@ def test_train_resume_with_other_networks_lists_the_misfits(small_config, tmp_pa
     result = train(small_config(), log_root=tmp_path, quiet=True)
     before = (result.path / "config.yaml").read_text()
     with pytest.raises(CheckpointError) as caught:
-        train(
-            small_config("iterations=4", "policy.critic.network.hidden_dims=[32,64]"), resume=result.path, quiet=True
-        )
+        train(small_config("iterations=4", "policy.critic.network.hidden_dims=[32,64]"), resume=result.path, quiet=True)
     assert str(caught.value).splitlines() == [
         "the checkpoint does not fit this config:",
         "  policy.critic.layers.0.bias is [64] in the checkpoint and [32] here",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from rslcore.config import DistributionComponent
 from rslcore.context import Context
 from rslcore.errors import ConfigError

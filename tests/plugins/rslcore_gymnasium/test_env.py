@@ -9,6 +9,7 @@ import numpy
 import pytest
 import torch
 from gymnasium import spaces
+
 from rslcore.config import EnvComponent
 from rslcore.context import Context
 from rslcore.errors import ConfigError, MissingExtraError
@@ -135,7 +136,9 @@ def test_step_discrete_actions_arrive_as_the_space_has_them(build, action_space,
 
 
 def test_dict_observations_are_groups_with_their_dtypes(build):
-    space = spaces.Dict({"policy": spaces.Box(-1.0, 1.0, (2,), numpy.float64), "image": spaces.Box(0, 255, (4, 4, 3), numpy.uint8)})
+    space = spaces.Dict(
+        {"policy": spaces.Box(-1.0, 1.0, (2,), numpy.float64), "image": spaces.Box(0, 255, (4, 4, 3), numpy.uint8)}
+    )
     env = build("rslcore_tests/Spaces-v0", num_envs=2, kwargs={"observation_space": space})
     assert env.spec.observations == {"policy": TensorSpec((2,)), "image": TensorSpec((4, 4, 3), "uint8")}
     obs = env.reset()
@@ -150,7 +153,9 @@ def test_dict_observations_are_groups_with_their_dtypes(build):
 def test_unknown_id_gives_the_nearest(build):
     message = "env.id: Gymnasium knows no env 'CartPole-v7'; did you mean 'CartPole-v1'? ("
     assert error_of(build, "CartPole-v7").startswith(message)
-    assert error_of(build, "CartPol-v1").startswith("env.id: Gymnasium knows no env 'CartPol-v1'; did you mean 'CartPole-v1'?")
+    assert error_of(build, "CartPol-v1").startswith(
+        "env.id: Gymnasium knows no env 'CartPol-v1'; did you mean 'CartPole-v1'?"
+    )
 
 
 def test_id_of_a_module_that_is_not_installed_says_so(build):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-from rslcore.training import train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from rslcore.training import train
 
 NAMES = {
     "Loss/surrogate",
@@ -25,7 +26,9 @@ NAMES = {
 def scalars(path):
     accumulator = EventAccumulator(str(path))
     accumulator.Reload()
-    return {tag: {event.step: event.value for event in accumulator.Scalars(tag)} for tag in accumulator.Tags()["scalars"]}
+    return {
+        tag: {event.step: event.value for event in accumulator.Scalars(tag)} for tag in accumulator.Tags()["scalars"]
+    }
 
 
 def test_tensorboard_holds_every_metric_of_every_iteration(small_config, tmp_path):
@@ -57,7 +60,10 @@ def test_console_without_a_terminal_prints_lines(small_config, tmp_path, capsys)
 
 def test_console_prints_seldom_and_the_last_iteration_always(small_config, tmp_path, capsys):
     train(small_config("iterations=5", "loggers=[{name: console, line_interval: 1000}]"), log_root=tmp_path)
-    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["iteration 1/5", "iteration 5/5"]
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "iteration 1/5",
+        "iteration 5/5",
+    ]
 
 
 def test_console_quiet_prints_nothing(small_config, tmp_path, capsys):

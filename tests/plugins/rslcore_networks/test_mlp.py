@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tensordict import TensorDict
+
 from rslcore.config import NetworkComponent
 from rslcore.context import Context
 from rslcore.errors import ConfigError
 from rslcore.registry import default_registry
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
-from tensordict import TensorDict
 
 GROUPS = {"policy": TensorSpec((3,)), "privileged": TensorSpec((2,)), "image": TensorSpec((1, 4, 4), "uint8")}
 

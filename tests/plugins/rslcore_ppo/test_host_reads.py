@@ -6,8 +6,9 @@ import functools
 
 import pytest
 import torch
-from rslcore.training import train
 from torch.profiler import ProfilerActivity, profile
+
+from rslcore.training import train
 
 
 def count_reads(function):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from rslcore_ppo.losses import adapt_learning_rate, clipped_surrogate_loss, clipped_value_loss, value_loss
 
 

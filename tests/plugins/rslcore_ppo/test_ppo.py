@@ -7,6 +7,7 @@ import contextlib
 import attrs
 import pytest
 import torch
+
 from rslcore.context import Context
 from rslcore.errors import ConfigError
 from rslcore.protocols import Algorithm

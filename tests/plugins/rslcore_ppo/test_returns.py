@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from rslcore_ppo.returns import generalized_advantages, standardize
 
 
@@ -11,7 +12,13 @@ def advantages(rewards, values, dones, last, final=None, gamma=0.5, lam=0.5):
     rewards = torch.tensor(rewards).unsqueeze(1)
     final = torch.zeros_like(rewards) if final is None else torch.tensor(final).unsqueeze(1)
     result = generalized_advantages(
-        rewards, torch.tensor(values).unsqueeze(1), torch.tensor(dones).unsqueeze(1), torch.tensor([last]), final, gamma, lam
+        rewards,
+        torch.tensor(values).unsqueeze(1),
+        torch.tensor(dones).unsqueeze(1),
+        torch.tensor([last]),
+        final,
+        gamma,
+        lam,
     )
     return result.squeeze(1)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tensordict import TensorDict
+
 from rslcore.config import StorageComponent
 from rslcore.context import Context
 from rslcore.registry import default_registry
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
-from tensordict import TensorDict
 
 T, N = 8, 4
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from rslcore.cli import main
 from rslcore.config import load_config
 
@@ -59,7 +60,9 @@ print(sorted(heavy & set(sys.modules)))
     assert in_subprocess(code).splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["describe"], ["describe", "algorithm", "ppo"], ["describe", "recipe", "cartpole"]])
+@pytest.mark.parametrize(
+    "arguments", [["describe"], ["describe", "algorithm", "ppo"], ["describe", "recipe", "cartpole"]]
+)
 def test_describe_does_not_import_torch(arguments):
     code = f"""
 import sys
@@ -221,19 +224,28 @@ def test_eval_bad_checkpoint_is_one_error(rslcore, run, change, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "there is no command 'trian'; did you mean 'train'? (commands: list-plugins, describe, train, eval)"),
+        (
+            ["trian"],
+            "there is no command 'trian'; did you mean 'train'? (commands: list-plugins, describe, train, eval)",
+        ),
         (["train"], "name a recipe or a config file: `rslcore train cartpole`, `rslcore train my.yaml`"),
         (["train", "cartpol"], "there is no recipe 'cartpol'; did you mean 'cartpole'?"),
         (["train", "cartpole", "--quite"], "No such option '--quite'. Did you mean '--quiet'?"),
         (["train", "cartpole", "seed"], "the override 'seed' should be written key=value, as in seed=2"),
         (["train", "cartpole", "sede=1"], "sede: unknown key; did you mean 'seed'?"),
-        (["train", "cartpole", "algorithm.name=pppo"], "algorithm.name: there is no algorithm 'pppo'; did you mean 'ppo'?"),
+        (
+            ["train", "cartpole", "algorithm.name=pppo"],
+            "algorithm.name: there is no algorithm 'pppo'; did you mean 'ppo'?",
+        ),
         (["train", "cartpole", "seed=two"], "seed: 'two' (str) should be a whole number"),
         (["train", "cartpole", "algorithm.gamma=2"], "algorithm.gamma: 2.0 is out of range, it must be in [0.0, 1.0]"),
         (["train", "nothing.yaml"], "there is no file 'nothing.yaml'"),
         (["train", "cartpole", "device=cuda:99"], "device: 'cuda:99' is not there; this machine has 'auto', 'cpu'"),
         (["train", "cartpole", "env.id=Cart-v1"], "env.id: Gymnasium knows no env 'Cart-v1'"),
-        (["train", "cartpole", "algorithm.num_mini_batches=7"], "algorithm.num_mini_batches: 7 does not divide the rollout"),
+        (
+            ["train", "cartpole", "algorithm.num_mini_batches=7"],
+            "algorithm.num_mini_batches: 7 does not divide the rollout",
+        ),
         (["train", "cartpole", "--resume", "no/run"], "there is no run 'no/run'"),
         (["train", "cartpole", "--run-name", "a/b"], "the run name 'a/b' cannot be part of a folder's name"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
+
 from rslcore.config import NetworkComponent, Range, config, option, structure, unstructure
 from rslcore.errors import ConfigError, Problem
 from rslcore.registry import default_registry
@@ -92,7 +93,11 @@ def test_structure_then_unstructure_is_complete():
             "there is no network 'mpl'; did you mean 'mlp'? (installed: 'mlp')",
         ),
         ({"networks": [{}]}, "networks[0].name", "is missing; it names the network, one of 'mlp'"),
-        ({"networks": [{"name": 3}]}, "networks[0].name", "3 (int) should be a string; it names the network, one of 'mlp'"),
+        (
+            {"networks": [{"name": 3}]},
+            "networks[0].name",
+            "3 (int) should be a string; it names the network, one of 'mlp'",
+        ),
         (
             {"networks": [{"name": "mlp", "activation": "rleu"}]},
             "networks[0].activation",

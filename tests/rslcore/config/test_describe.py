@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from rslcore.config import ExperimentConfig
 from rslcore.config.describe import field_docs, type_in_words
 from rslcore.registry import KINDS, default_registry

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from rslcore.config import dump_yaml, load_config
 from rslcore.errors import ConfigError, UnknownNameError
 from rslcore.registry import default_registry
@@ -102,7 +103,10 @@ def test_load_override_without_key_and_value_is_refused(override):
     ("override", "message"),
     [
         ("seed.deep=3", "seed.deep: the override 'seed.deep=3' cannot be applied: 'seed' is 1, which has no keys"),
-        ("loggers[7].name=x", "loggers[7].name: the override 'loggers[7].name=x' cannot be applied: the list is shorter"),
+        (
+            "loggers[7].name=x",
+            "loggers[7].name: the override 'loggers[7].name=x' cannot be applied: the list is shorter",
+        ),
         ("seed=[1", "seed: the override 'seed=[1' cannot be applied: its value is not valid YAML"),
         ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),
     ],

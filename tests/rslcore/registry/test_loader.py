@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from rslcore import __version__
 
 
@@ -59,7 +60,7 @@ def test_load_reads_disabled_plugins_from_the_environment(install, monkeypatch):
 
 
 def test_load_duplicate_across_plugins_of_one_distribution_fails_the_second(install, tmp_path, monkeypatch):
-    source = 'from rslcore.registry import hookimpl\nPLUGIN_API = 1\n@hookimpl\ndef rslcore_register(registry):\n'
+    source = "from rslcore.registry import hookimpl\nPLUGIN_API = 1\n@hookimpl\ndef rslcore_register(registry):\n"
     source += '    registry.add_network("same", factory="twice_a:X", config="twice_a:X", summary="")\nX = 1\n'
     (tmp_path / "twice_a.py").write_text(source)
     (tmp_path / "twice_b.py").write_text(source)

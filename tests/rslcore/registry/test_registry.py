@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from rslcore.errors import AmbiguousNameError, PluginError, UnknownNameError
 from rslcore.registry import KINDS, Entry, PluginRow, Registry, Source
 

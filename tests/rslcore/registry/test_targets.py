@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from rslcore.errors import PluginError
 from rslcore.registry.targets import find_target_fault, import_target
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from rslcore.errors import CheckpointError
 from rslcore.registry import Source, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint, plain_config, save_checkpoint
@@ -64,7 +65,9 @@ def test_load_foreign_file(tmp_path):
 def test_load_later_schema(saved):
     payload = torch.load(saved, weights_only=True)
     torch.save({**payload, "schema": 99, "rslcore": "9.0"}, saved)
-    with pytest.raises(CheckpointError, match="has schema 99, written by rslcore 9.0; this is rslcore .* with schema 1$"):
+    with pytest.raises(
+        CheckpointError, match="has schema 99, written by rslcore 9.0; this is rslcore .* with schema 1$"
+    ):
         load_checkpoint(saved)
 
 

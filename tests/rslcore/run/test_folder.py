@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from rslcore.errors import RunError
 from rslcore.run.folder import RunFolder
 

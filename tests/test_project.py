@@ -1,0 +1,40 @@
+"""The project's own files agree with its folders."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PLUGINS = sorted(path.name for path in (ROOT / "plugins").iterdir() if (path / "plugin.py").is_file())
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_plugin_is_in_the_wheel_the_entry_points_and_the_checks(plugin):
+    tool = PYPROJECT["tool"]
+    assert f"plugins/{plugin}" in tool["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert PYPROJECT["project"]["entry-points"]["rslcore"][plugin.removeprefix("rslcore_")] == f"{plugin}.plugin"
+    assert plugin in tool["mypy"]["packages"]
+    forbidden, independent, _ = tool["importlinter"]["contracts"]
+    assert plugin in tool["importlinter"]["root_packages"]
+    assert plugin in forbidden["forbidden_modules"]
+    assert plugin in independent["modules"]
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_plugin_has_the_skeleton(plugin):
+    assert {"__init__.py", "plugin.py", "config.py", "README.md"} <= {
+        path.name for path in (ROOT / "plugins" / plugin).iterdir()
+    }
+
+
+def test_tested_versions_are_pinned():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert pins["torch"] == "2.13.0"
+    names = {name.lower().replace("_", "-") for name in pins}
+    for requirement in PYPROJECT["project"]["dependencies"]:
+        assert requirement.partition(">")[0].lower() in names
