@@ -198,12 +198,11 @@ def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float]
     while left.any():
         step = env.step(policy(obs))
         obs = step.obs
-        dones = step.terminated | step.truncated
-        policy.reset(dones)
+        policy.reset(step.dones)
         valid = numpy.ones(num_envs, dtype=bool) if step.valid is None else step.valid.cpu().numpy()
         running_returns += step.rewards.cpu().numpy() * valid
         running_lengths += valid
-        for index in numpy.flatnonzero(dones.cpu().numpy()):
+        for index in numpy.flatnonzero(step.dones.cpu().numpy()):
             if left[index] > 0:
                 left[index] -= 1
                 returns.append(float(running_returns[index]))

@@ -51,7 +51,7 @@ class EpisodeStatistics:
         """Take in one step of all envs."""
         row = self._step
         self._rewards[row].copy_(step.rewards)
-        torch.logical_or(step.terminated, step.truncated, out=self._dones[row])
+        self._dones[row].copy_(step.dones)
         if step.valid is not None:
             self._valid[row].copy_(step.valid)
         for name, value in step.extras.get("log", {}).items():

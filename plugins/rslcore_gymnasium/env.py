@@ -21,6 +21,16 @@ from rslcore_gymnasium.config import GymnasiumConfig
 from rslcore_gymnasium.make import make_vector_env
 from rslcore_gymnasium.spaces import DEFAULT_GROUP, action_converter, action_spec, observation_specs
 
+_NUMPY_DTYPES = {
+    torch.bool: numpy.bool_,
+    torch.uint8: numpy.uint8,
+    torch.int8: numpy.int8,
+    torch.int16: numpy.int16,
+    torch.int32: numpy.int32,
+    torch.int64: numpy.int64,
+    torch.float32: numpy.float32,
+}
+
 
 class GymnasiumEnv:
     """N environments of one id.
@@ -96,8 +106,8 @@ class GymnasiumEnv:
         return TensorDict(tensors, batch_size=[self.spec.num_envs])
 
     def _to_tensor(self, array: numpy.ndarray[Any, Any], dtype: torch.dtype) -> Tensor:
-        # A copy, always: vector envs write into the same arrays at every step.
-        return torch.tensor(array, dtype=dtype, device=self._device)
+        # A copy, always: vector envs write into the same arrays at every step. NumPy copies faster than torch does.
+        return torch.from_numpy(numpy.array(array, dtype=_NUMPY_DTYPES[dtype])).to(self._device)
 
     def _with_final(self, obs: TensorDict, final: Any, ended: numpy.ndarray[Any, Any]) -> TensorDict:
         """Observations in which the rows of ended episodes hold their last observation."""

@@ -72,8 +72,8 @@ def action_converter(
         rescale: Stretch [-1, 1] to the bounds of a Box where it is bounded on both sides.
     """
     if isinstance(space, spaces.Discrete):
-        dtype, start = space.dtype, int(space.start)
-        return lambda actions: (actions.squeeze(1).cpu().numpy() + start).astype(dtype, copy=False)
+        dtype, start = space.dtype, space.start
+        return lambda actions: numpy.add(actions.cpu().numpy()[:, 0], start, dtype=dtype)
     shape = (num_envs, *(space.shape or ()))
     if isinstance(space, spaces.MultiDiscrete):
         dtype, starts = space.dtype, space.start

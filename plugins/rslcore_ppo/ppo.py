@@ -70,7 +70,7 @@ class PPO:
                 **{f"params/{name}": spec for name, spec in distribution.param_specs().items()},
                 "rewards": TensorSpec(()),
                 "dones": TensorSpec((), "bool"),
-                "final_values": TensorSpec(()),
+                "truncated": TensorSpec((), "bool"),
                 "values": TensorSpec(()),
                 "log_prob": TensorSpec(()),
                 "returns": TensorSpec(()),
@@ -90,6 +90,8 @@ class PPO:
             if entry.optimizer is None
             for parameters in entry.groups.values()
         )
+        self._final_obs: dict[int, TensorDict] = {}  # by step of the rollout
+        self._step = 0
         self._totals: dict[str, Tensor] = {}
 
     # Collecting a rollout
@@ -121,29 +123,21 @@ class PPO:
         for shape_reward in self.hooks.shape_reward:
             rewards = shape_reward(step, rewards)
         self.storage.write("rewards", rewards)
-        self.storage.write("dones", step.terminated | step.truncated)
-        self.storage.write("final_values", self._final_values(step))
+        self.storage.write("dones", step.dones)
+        self.storage.write("truncated", step.truncated)
+        if step.final_obs is not None:
+            self._final_obs[self._step] = self._observe(step.final_obs)
         if step.valid is not None:
             self.storage.write_valid(step.valid)
         for after_step in self.hooks.after_step:
             after_step(step)
         self.storage.advance()
+        self._step += 1
 
     def _observe(self, obs: TensorDict) -> TensorDict:
         for before_act in self.hooks.before_act:
             obs = before_act(obs)
         return obs
-
-    def _final_values(self, step: EnvStep) -> Tensor:
-        """V(final observation) `[N]` where an episode was truncated, 0 elsewhere.
-
-        An env that keeps no final observations gets 1 instead, which `_compute_returns` turns into V(s_t).
-        """
-        if not self._keeps_final_obs:
-            return step.truncated
-        if step.final_obs is None:
-            return torch.zeros_like(step.rewards)
-        return self.policy.values(self._observe(step.final_obs)) * step.truncated
 
     # Learning from it
 
@@ -160,16 +154,16 @@ class PPO:
         self.policy.update_normalization(self.storage.observations())
         metrics = self._metrics()
         self.storage.clear()
+        self._final_obs.clear()
+        self._step = 0
         return metrics
 
     @torch.no_grad()
     def _compute_returns(self, obs: TensorDict) -> None:
         """Fill in what is derived from a whole rollout: values, log-probabilities, returns and advantages."""
         config, storage = self.config, self.storage
-        observations = storage.observations()
-        chunks = [self.policy.values(chunk) for chunk in observations.split(VALUE_CHUNK)]
         values = storage.column("values")
-        torch.cat(chunks, out=values.view(-1))
+        values.view(-1).copy_(self._values(storage.observations()))
 
         distribution = self.policy.distribution
         params = {name: storage.column(f"params/{name}").flatten(0, 1) for name in distribution.param_specs()}
@@ -177,15 +171,12 @@ class PPO:
             distribution.log_prob(params, storage.column("actions").flatten(0, 1))
         )
 
-        final_values = storage.column("final_values")
-        if not self._keeps_final_obs:
-            final_values.mul_(values)
         advantages = generalized_advantages(
             storage.column("rewards"),
             values,
             storage.column("dones"),
             self.policy.values(self._observe(obs)),
-            final_values,
+            self._final_values(values),
             config.gamma,
             config.lam,
         )
@@ -193,6 +184,25 @@ class PPO:
         if config.normalize_advantage == "rollout":
             advantages = standardize(advantages, None if storage.valid is None else advantages[storage.valid])
         storage.column("advantages").copy_(advantages)
+
+    def _final_values(self, values: Tensor) -> Tensor:
+        """V(final observation) `[T, N]` where an episode was truncated, 0 elsewhere.
+
+        Where the env keeps no final observations, V of the last observation before the end has to do.
+        """
+        truncated = self.storage.column("truncated")
+        if not self._keeps_final_obs:
+            return values * truncated
+        final_values = torch.zeros_like(values)
+        if self._final_obs:
+            rows = torch.tensor(list(self._final_obs), device=self.device)
+            final_obs = torch.cat(list(self._final_obs.values()))
+            final_values.index_copy_(0, rows, self._values(final_obs).view(len(rows), -1))
+        return final_values.mul_(truncated)
+
+    def _values(self, observations: TensorDict) -> Tensor:
+        """Values `[B]` of many observations `[B, ...]`, a chunk at a time."""
+        return torch.cat([self.policy.values(chunk) for chunk in observations.split(VALUE_CHUNK)])
 
     def _update_minibatch(self, batch: TensorDict) -> None:
         """One optimizer step."""

@@ -33,6 +33,9 @@ class RolloutStorage:
         self._fields: dict[str, TensorSpec] = {}
         self._obs: dict[str, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
+        # The same, step by step: making these views anew at every write would cost as much as the copy.
+        self._obs_rows: dict[str, tuple[Tensor, ...]] = {}
+        self._rows: dict[str, tuple[Tensor, ...]] = {}
         self._valid: Tensor | None = None
         self._all_valid = True
         self._step = 0
@@ -48,14 +51,14 @@ class RolloutStorage:
         """Copy `rows [N, ...]` into the current step of a column."""
         if not self._columns:
             self._allocate()
-        self._columns[name][self._step].copy_(rows)
+        self._rows[name][self._step].copy_(rows)
 
     def write_obs(self, obs: TensorDict) -> None:
         """Copy the observation groups `[N, ...]` into the current step."""
         if not self._columns:
             self._allocate()
-        for group, column in self._obs.items():
-            column[self._step].copy_(obs[group])
+        for group, rows in self._obs_rows.items():
+            rows[self._step].copy_(obs[group])
 
     def write_valid(self, valid: Tensor) -> None:
         """Say which rows of the current step are transitions, `[N]`, bool."""
@@ -116,3 +119,5 @@ class RolloutStorage:
 
         self._obs = {group: zeros(spec) for group, spec in self._groups.items()}
         self._columns = {name: zeros(spec) for name, spec in self._fields.items()}
+        self._obs_rows = {group: column.unbind() for group, column in self._obs.items()}
+        self._rows = {name: column.unbind() for name, column in self._columns.items()}

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 class EnvStep:
     """What one step of N envs gave. An env that has ended is already reset (same-step autoreset).
 
+    The tensors belong to the caller: the env does not write into them later.
+
     Attributes:
         obs: Observation groups `[N, ...]` to act on next; of a new episode where the last one ended.
         rewards: Reward of the step, `[N]`, float32.
         terminated: Whether the episode ended in a terminal state, `[N]`, bool: its future is worth nothing.
         truncated: Whether it was cut, by a time limit for one, `[N]`, bool: its future is worth V(final_obs).
+        dones: `terminated | truncated`, `[N]`, bool.
         final_obs: True observation after the step, `[N, ...]`, where an episode ended; other rows equal `obs`. None
             where no episode ended, and always for an env whose spec says that it does not keep final observations.
         valid: `[N]`, bool; False where the env ignored the action because it was resetting (the next-step autoreset of
@@ -33,9 +36,13 @@ class EnvStep:
     rewards: Tensor
     terminated: Tensor
     truncated: Tensor
+    dones: Tensor = attrs.field(init=False)
     final_obs: TensorDict | None = None
     valid: Tensor | None = None
     extras: dict[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.dones = self.terminated | self.truncated
 
 
 @runtime_checkable

@@ -73,32 +73,39 @@ def test_update_first_ratio_is_exactly_one_and_stays_so_with_normalization(build
     assert ppo.policy.actor.normalizer.count == 3 * 8 * 4
 
 
-def test_process_env_step_bootstraps_truncation_from_the_final_observation(build):
+def test_compute_returns_bootstraps_truncation_from_the_final_observation(build):
     # Count ends by action 1, terminally, or by its limit of 3 steps; the final observation holds the step's number.
-    env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync")
+    env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync", "algorithm.normalize_advantage=none")
     steps, obs = [], env.reset()
     with ppo.rollout_context():
         for _ in range(8):
             steps.append(env.step(ppo.act(obs)))
             ppo.process_env_step(steps[-1])
             obs = steps[-1].obs
+    ppo._compute_returns(obs)
+    storage = ppo.storage
+    returns, rewards, values = (storage.column(name) for name in ("returns", "rewards", "values"))
     truncated = torch.stack([step.truncated for step in steps])
-    final_values = ppo.storage.column("final_values")
-    assert truncated.any()
-    assert (final_values[~truncated] == 0.0).all()
+    terminated = torch.stack([step.terminated for step in steps])
+    assert (truncated & ~terminated).any()
+    # Where an episode ends, the return is the reward, and after a truncation the discounted value of what was cut off.
+    torch.testing.assert_close(returns[terminated & ~truncated], rewards[terminated & ~truncated])
     for t, n in truncated.nonzero().tolist():
         final = steps[t].final_obs["policy"][n]
         assert final[1] == 3.0
-        torch.testing.assert_close(final_values[t, n], ppo.policy.critic.layers(final).squeeze().detach())
+        expected = rewards[t, n] + 0.99 * ppo.policy.critic.layers(final).squeeze().detach()
+        torch.testing.assert_close(returns[t, n], expected)
+    torch.testing.assert_close(storage.column("advantages"), returns - values)
 
 
-def test_update_env_without_final_observations_bootstraps_from_the_last_one(build):
+def test_compute_returns_without_final_observations_bootstraps_from_the_last_one(build):
     env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync", keeps_final_obs=False)
     ppo._compute_returns(collect(env, ppo))
-    truncated = ppo.storage.column("final_values") != 0.0
+    storage = ppo.storage
+    truncated = storage.column("truncated")
     assert truncated.any()
-    values = ppo.storage.column("values")
-    assert torch.equal(ppo.storage.column("final_values")[truncated], values[truncated])
+    expected = storage.column("rewards")[truncated] + 0.99 * storage.column("values")[truncated]
+    torch.testing.assert_close(storage.column("returns")[truncated], expected)
 
 
 def test_compute_returns_values_and_log_probs_are_those_of_the_rollout(build):
