@@ -1,4 +1,4 @@
-"""Which device a run is on."""
+"""Which device a run is on, and how many cores of it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def resolve_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise DeviceError(f"device: '{name}' is not supported; use one of {_available()}")
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else torch.device("cpu")
+
+
+def limit_threads(num_threads: int | None) -> None:
+    """Let torch use this many CPU threads in this process; None leaves it as it is."""
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
 
 
 def _available() -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rslcore.config import ExperimentConfig, evolve
 from rslcore.context import Context
-from rslcore.device import resolve_device
+from rslcore.device import limit_threads, resolve_device
 from rslcore.errors import CheckpointError
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint
@@ -145,6 +145,7 @@ def evaluate(
     loaded, config, path = _load(run, checkpoint, registry)
     seed = config.seed + 10_000 if seed is None else seed
     seed_everything(seed)
+    limit_threads(config.num_threads)
     config = _with_num_envs(config, episodes)
     context = Context(registry=registry, config=config, device=resolve_device(device or config.device), seed=seed)
     with contextlib.closing(context.build(config.env, "env")) as env:

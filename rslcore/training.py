@@ -14,7 +14,7 @@ import attrs
 
 from rslcore.config import ExperimentConfig, dump_yaml
 from rslcore.context import Context
-from rslcore.device import resolve_device
+from rslcore.device import limit_threads, resolve_device
 from rslcore.errors import ConfigError, Problem, RunError
 from rslcore.protocols import Algorithm, Runner
 from rslcore.registry import Registry, default_registry
@@ -73,6 +73,7 @@ def train(
     check_requirements(config)
     resumed = _find_resumed(Path(resume), config) if resume is not None else None
     device = resolve_device(config.device)
+    limit_threads(config.num_threads)
     seed_everything(config.seed)
     context = Context(registry=registry, config=config, device=device, seed=config.seed)
     with contextlib.closing(context.build(config.env, "env")) as env:

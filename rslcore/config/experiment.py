@@ -31,6 +31,12 @@ class ExperimentConfig:
     experiment: str = option("run", "Name of the folder under the log root in which the run's own folder is made.")
     seed: int = option(1, "Seeds Python, NumPy, torch and the envs; env i of N gets seed + i.", Range(0, 2**31 - 1))
     device: str = option("auto", "`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where it is there.")
+    num_threads: int | None = option(
+        None,
+        "CPU threads that torch uses; null leaves it at all cores. 1 is fastest for small networks, and on a machine "
+        "that several runs share.",
+        Range(1),
+    )
     iterations: int = option(
         1000, "Iterations in all; one is `num_steps_per_env` steps of every env and one update.", Range(1)
     )
