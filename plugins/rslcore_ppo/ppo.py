@@ -196,7 +196,7 @@ class PPO:
         final_values = torch.zeros_like(values)
         if self._final_obs:
             rows = torch.tensor(list(self._final_obs), device=self.device)
-            final_obs = torch.cat(list(self._final_obs.values()))
+            final_obs = TensorDict.cat(list(self._final_obs.values()), 0)
             final_values.index_copy_(0, rows, self._values(final_obs).view(len(rows), -1))
         return final_values.mul_(truncated)
 
