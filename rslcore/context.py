@@ -25,7 +25,7 @@ class Context:
         registry: Where factories are found.
         config: The config of the whole run.
         device: Where tensors and modules go.
-        seed: The seed of this process's envs.
+        seed: The seed of the envs; env i of N gets seed + i.
         spec: What the env says of itself; None only while the env itself is being built.
         env: The env; None while it is being built, and where a policy is loaded without its env.
         path: Place of the component in the config, for messages.

@@ -90,7 +90,7 @@ class EpisodeStatistics:
         return to_floats(means)
 
     def state_dict(self) -> dict[str, Any]:
-        """The episodes of the window and the running ones."""
+        """The episodes of the window."""
         return {
             "returns": list(self.returns),
             "lengths": list(self.lengths),

@@ -19,7 +19,7 @@ from rslcore.errors import ConfigError, Problem, RunError
 from rslcore.protocols import Algorithm, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
-from rslcore.run.folder import RunFolder
+from rslcore.run.folder import CONFIG_FILE, RunFolder
 from rslcore.run.session import RunSession
 from rslcore.seeding import seed_everything
 
@@ -75,7 +75,9 @@ def train(
     device = resolve_device(config.device)
     limit_threads(config.num_threads)
     seed_everything(config.seed)
-    context = Context(registry=registry, config=config, device=device, seed=config.seed)
+    # A resumed run must not meet the episodes of its beginning again.
+    env_seed = config.seed + (1000 * resumed[1].iteration if resumed is not None else 0)
+    context = Context(registry=registry, config=config, device=device, seed=env_seed)
     with contextlib.closing(context.build(config.env, "env")) as env:
         context = attrs.evolve(context, env=env, spec=env.spec)
         algorithm = build_algorithm(context)
@@ -86,6 +88,7 @@ def train(
         folder.write_config(dump_yaml(config))
         session = RunSession(config, registry, folder, algorithm, env.spec, loggers, quiet)
         if resumed is not None:
+            folder.set_aside_after(resumed[1].iteration)
             session.restore(resumed[1])
         runner: Runner = context.build(config.runner, "runner", env=env, algorithm=algorithm, session=session)
         return _run(session, runner)
@@ -126,6 +129,8 @@ def check_requirements(config: ExperimentConfig) -> None:
 
 def _find_resumed(path: Path, config: ExperimentConfig) -> tuple[RunFolder, Checkpoint]:
     folder = RunFolder.find(path)
+    if not (folder.path / CONFIG_FILE).is_file():
+        raise RunError(f"'{path}' is not in a run's folder (it has no {CONFIG_FILE}), so there is none to go on in")
     checkpoint = load_checkpoint(path if path.is_file() else folder.checkpoint())
     if checkpoint.iteration >= config.iterations:
         raise RunError(

@@ -151,7 +151,7 @@ class PPO:
             self._update_minibatch(batch)
         for after_update in self.hooks.after_update:
             after_update(self.storage)
-        self.policy.update_normalization(self.storage.observations())
+        self.policy.update_normalization(self._valid_observations())
         metrics = self._metrics()
         self.storage.clear()
         self._final_obs.clear()
@@ -184,6 +184,10 @@ class PPO:
         if config.normalize_advantage == "rollout":
             advantages = standardize(advantages, None if storage.valid is None else advantages[storage.valid])
         storage.column("advantages").copy_(advantages)
+
+    def _valid_observations(self) -> TensorDict:
+        observations, valid = self.storage.observations(), self.storage.valid
+        return observations if valid is None else observations[valid.flatten().nonzero().squeeze(1)]
 
     def _final_values(self, values: Tensor) -> Tensor:
         """V(final observation) `[T, N]` where an episode was truncated, 0 elsewhere.
@@ -293,6 +297,8 @@ class PPO:
         """The inverse of `state_dict`. Raises CheckpointError, listing every misfit, if the modules do not fit."""
         self.modules.load_state_dict(state["modules"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.config.schedule == "fixed":  # an adapted rate belongs to the state, a fixed one to the config
+            self.learning_rate.fill_(self.config.learning_rate)
         for extension, saved in zip(self.extensions, state["extensions"], strict=True):
             extension.load_state_dict(saved)
 

@@ -23,7 +23,7 @@ RECIPE = "recipe"
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, name: str | None, as_json: bool) -> None:
-    r"""Describe kinds, the components of a KIND, or the fields of the one called NAME.
+    """Describe kinds, the components of a KIND, or the fields of the one called NAME.
 
     \b
     rslcore describe                 the kinds of component

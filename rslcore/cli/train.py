@@ -35,7 +35,7 @@ def command(
     resume: str | None,
     quiet: bool,
 ) -> int:
-    r"""Train a RECIPE (see `rslcore describe recipe`) or a config FILE.yaml, changed by KEY=VALUE overrides.
+    """Train a RECIPE (see `rslcore describe recipe`) or a config FILE.yaml, changed by KEY=VALUE overrides.
 
     \b
     rslcore train cartpole

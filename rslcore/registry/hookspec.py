@@ -74,7 +74,7 @@ def rslcore_checkpoint_saved(session: RunSession, path: Path) -> None:
 
 @hookspec
 def rslcore_run_finished(session: RunSession) -> None:
-    """The last iteration is done and the last checkpoint written.
+    """The run ended well: its last iteration is done, or it was asked to stop; its checkpoint is written.
 
     @hookimpl
     def rslcore_run_finished(session):

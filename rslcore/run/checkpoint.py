@@ -83,7 +83,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         try:
             payload = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds, by the place of the damage
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            text = "it ends too early" if isinstance(error, OSError) else str(error).strip()
+            reason = (text or type(error).__name__).splitlines()[0]
             raise CheckpointError(f"'{path}' is damaged, truncated or no checkpoint: {reason}") from error
     if not isinstance(payload, dict) or "schema" not in payload or "rslcore" not in payload:
         raise CheckpointError(f"'{path}' is not an rslcore checkpoint; it was written by another program")

@@ -57,7 +57,7 @@ class RunFolder:
             near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
             raise RunError(f"there is no run '{path}'{nearest(path.name, near)}")
         if path.is_file():
-            path = path.parent
+            return cls(path.parent)
         if (path / CONFIG_FILE).is_file() or cls(path).checkpoints():
             return cls(path)
         runs = sorted(config.parent for config in path.glob(f"*/{CONFIG_FILE}"))
@@ -99,6 +99,15 @@ class RunFolder:
             if path.is_file():
                 return path
         raise RunError(f"there is no checkpoint '{which}'; give latest, an iteration or a file")
+
+    def set_aside_after(self, iteration: int) -> None:
+        """Rename the checkpoints after an iteration, so that a run that goes on from there has no other latest one."""
+        for later, path in self.checkpoints().items():
+            if later > iteration:
+                number = 1
+                while (aside := path.with_name(f"superseded_{number}_{path.name}")).exists():
+                    number += 1
+                path.rename(aside)
 
     def checkpoint_path(self, iteration: int) -> Path:
         """Where the checkpoint of an iteration is written."""

@@ -78,7 +78,7 @@ class RunSession:
         self.metrics: Mapping[str, float] = {}
         self._algorithm = algorithm
         self._env_spec = env_spec
-        self._events = registry.manager.hook
+        self._manager = registry.manager
         self._loggers = list(loggers)
         self._sources = component_sources(config, registry)
         self._runner_state: Mapping[str, Any] = {}
@@ -162,11 +162,15 @@ class RunSession:
         return per_iteration * (self.total_iterations - self.iteration)
 
     def _emit(self, event: str, **arguments: Any) -> None:
-        """Call the plugins that listen to an event; one that raises is warned about, the run goes on."""
-        try:
-            getattr(self._events, event)(session=self, **arguments)
-        except Exception as error:
-            _log.warning("a plugin failed in %s: %s: %s", event, type(error).__name__, error)
+        """Call the plugins that listen to an event, one by one; one that raises is warned about, the run goes on."""
+        plugins = self._manager.get_plugins()
+        for implementation in getattr(self._manager.hook, event).get_hookimpls():
+            caller = self._manager.subset_hook_caller(event, plugins - {implementation.plugin})
+            try:
+                caller(session=self, **arguments)
+            except Exception as error:
+                name = implementation.plugin_name
+                _log.warning("plugin %s failed in %s: %s: %s", name, event, type(error).__name__, error)
 
     def _tell(self, logger: Logger, method: str, *arguments: Any) -> None:
         """Call a logger; one that raises is left out from then on."""

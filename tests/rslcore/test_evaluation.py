@@ -101,3 +101,9 @@ def test_load_policy_does_not_need_the_env(run, monkeypatch):
 def test_load_policy_without_a_run(tmp_path):
     with pytest.raises(RunError, match="^there is no run "):
         load_policy(tmp_path / "nothing")
+
+
+def test_load_policy_from_a_checkpoint_that_was_copied_elsewhere(run, tmp_path):
+    copied = tmp_path / "solo.pt"
+    copied.write_bytes((run / "model_2.pt").read_bytes())
+    assert load_policy(copied)({"policy": numpy.zeros((1, 3), dtype=numpy.float32)}).shape == (1, 1)

@@ -13,6 +13,7 @@ from rslcore.config import dump_yaml, evolve, load_config
 from rslcore.errors import CheckpointError, ConfigError, DeviceError, RunError
 from rslcore.registry import Registry, hookimpl
 from rslcore.run.checkpoint import load_checkpoint
+from rslcore.run.folder import RunFolder
 from rslcore.training import train
 
 
@@ -74,8 +75,32 @@ def test_train_resume_goes_on_in_the_same_folder(small_config, tmp_path):
 
 def test_train_resume_from_an_earlier_checkpoint(small_config, tmp_path):
     first = train(small_config("iterations=3", "runner.save_interval=1"), log_root=tmp_path, quiet=True)
-    again = train(small_config("iterations=4"), resume=first.path / "model_1.pt", quiet=True)
-    assert load_checkpoint(again.path / "model_4.pt").progress["total_steps"] == 4 * 4 * 8
+    again = train(small_config("iterations=2"), resume=first.path / "model_1.pt", quiet=True)
+    assert load_checkpoint(again.path / "model_2.pt").progress["total_steps"] == 2 * 4 * 8
+    # What the other branch had is kept, and no longer the latest.
+    assert RunFolder.find(again.path).checkpoint() == again.path / "model_2.pt"
+    assert {path.name for path in again.path.glob("superseded*")} == {
+        "superseded_1_model_2.pt",
+        "superseded_1_model_3.pt",
+    }
+
+
+@pytest.mark.parametrize(("schedule", "rate"), [("fixed", 1e-4), ("adaptive", 1e-2)])
+def test_train_resume_takes_a_fixed_learning_rate_from_the_config(small_config, tmp_path, schedule, rate):
+    overrides = (f"algorithm.schedule={schedule}", "algorithm.desired_kl=100")  # so that an adaptive one only rises
+    first = train(small_config(*overrides), log_root=tmp_path, quiet=True)
+    resumed = small_config(*overrides, "iterations=3", "algorithm.learning_rate=1e-4")
+    assert train(resumed, resume=first.path, quiet=True).metrics["Loss/learning_rate"] == pytest.approx(rate)
+
+
+def test_train_resume_meets_other_episodes_than_the_beginning(small_config, tmp_path, monkeypatch):
+    from rslcore_gymnasium.env import GymnasiumEnv
+
+    starts, reset = [], GymnasiumEnv.reset
+    monkeypatch.setattr(GymnasiumEnv, "reset", lambda self: starts.append(reset(self)) or starts[-1])
+    first = train(small_config(), log_root=tmp_path, quiet=True)
+    train(small_config("iterations=3"), resume=first.path, quiet=True)
+    assert not torch.equal(starts[0]["policy"], starts[1]["policy"])
 
 
 def test_train_resume_of_a_finished_run_says_what_to_do(small_config, tmp_path):
@@ -172,7 +197,7 @@ def test_train_plugin_that_fails_in_an_event_does_not_end_the_run(small_config, 
 
     result = train(small_config(), log_root=tmp_path, quiet=True, registry=listening_registry(Listener(fail)))
     assert result.iteration == 2
-    assert "a plugin failed in rslcore_iteration_finished: RuntimeError: no network" in caplog.text
+    assert "failed in rslcore_iteration_finished: RuntimeError: no network" in caplog.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
