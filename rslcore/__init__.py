@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rslcore.config import ExperimentConfig, load_config
     from rslcore.evaluation import EvaluationResult, InferencePolicy, evaluate, load_policy
-    from rslcore.extension import Bindings, Extension
+    from rslcore.extension import Bindings, Extension, Transition
     from rslcore.training import TrainingResult, train
 
 __version__ = "0.1.0"
@@ -29,6 +29,7 @@ _LAZY = {
     "Extension": "rslcore.extension",
     "InferencePolicy": "rslcore.evaluation",
     "TrainingResult": "rslcore.training",
+    "Transition": "rslcore.extension",
     "evaluate": "rslcore.evaluation",
     "load_config": "rslcore.config",
     "load_policy": "rslcore.evaluation",
@@ -42,6 +43,7 @@ __all__ = [
     "Extension",
     "InferencePolicy",
     "TrainingResult",
+    "Transition",
     "__version__",
     "evaluate",
     "load_config",

@@ -26,6 +26,7 @@ class Context:
         config: The config of the whole run.
         device: Where tensors and modules go.
         seed: The seed of the envs; env i of N gets seed + i.
+        num_steps_per_env: T, the number of env steps in a rollout.
         spec: What the env says of itself; None only while the env itself is being built.
         env: The env; None while it is being built, and where a policy is loaded without its env.
         path: Place of the component in the config, for messages.
@@ -35,6 +36,7 @@ class Context:
     config: ExperimentConfig
     device: torch.device
     seed: int
+    num_steps_per_env: int
     spec: EnvSpec | None = None
     env: Env | None = None
     path: str = ""
@@ -44,12 +46,6 @@ class Context:
         """The spec, for all components but the env itself."""
         assert self.spec is not None, "only an env is built before there is a spec"
         return self.spec
-
-    @property
-    def num_steps_per_env(self) -> int:
-        """T, the number of env steps in a rollout, from the runner's config."""
-        steps: int = self.config.runner.config.num_steps_per_env
-        return steps
 
     def build(self, component: Component, at: str, **parts: Any) -> Any:
         """Build a component that this one is made of.

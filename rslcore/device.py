@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 
 from rslcore.errors import DeviceError
@@ -29,10 +32,16 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else torch.device("cpu")
 
 
-def limit_threads(num_threads: int | None) -> None:
-    """Let torch use this many CPU threads in this process; None leaves it as it is."""
+@contextlib.contextmanager
+def limited_threads(num_threads: int | None) -> Iterator[None]:
+    """Let torch use this many CPU threads in this process while the context lasts; None leaves it as it is."""
+    before = torch.get_num_threads()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _available() -> str:

@@ -13,15 +13,15 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import ExperimentConfig, evolve
+from rslcore.config import ExperimentConfig, missing_requirements
 from rslcore.context import Context
-from rslcore.device import limit_threads, resolve_device
-from rslcore.errors import CheckpointError
+from rslcore.device import limited_threads, resolve_device
+from rslcore.errors import CheckpointError, ConfigError, listed
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint
 from rslcore.run.folder import RunFolder
 from rslcore.seeding import seed_everything
-from rslcore.training import build_algorithm, check_requirements
+from rslcore.training import build_algorithm, num_steps_per_env
 
 if TYPE_CHECKING:
     import os
@@ -48,12 +48,23 @@ class InferencePolicy:
     def __call__(self, obs: TensorDict | Mapping[str, Any]) -> Tensor:
         """Actions `[N, A]` for observation groups `[N, ...]`, given as a TensorDict or as a mapping of arrays.
 
+        Raises ValueError if a group is missing or has another shape.
+
         Continuous actions of a bounded env are in [-1, 1], as the env plugin takes them.
         """
-        if not isinstance(obs, TensorDict):
-            obs = TensorDict({name: torch.as_tensor(group) for name, group in obs.items()})
-            obs = obs.auto_batch_size_(1)
-        return self._algorithm.act_inference(obs.to(self.device))
+        groups = {}
+        for name, spec in self.spec.observations.items():
+            if name not in obs.keys():  # noqa: SIM118 - a TensorDict is no mapping of its keys
+                raise ValueError(
+                    f"the policy needs the observation group '{name}', it was given {listed(map(str, obs.keys()))}"
+                )
+            group = torch.as_tensor(obs[name], device=self.device, dtype=getattr(torch, spec.dtype))
+            if tuple(group.shape[1:]) != spec.shape or group.dim() == 0:
+                expected = ", ".join(map(str, ("N", *spec.shape)))
+                raise ValueError(f"observation group '{name}' should be [{expected}], it is {list(group.shape)}")
+            groups[name] = group
+        batch = TensorDict(groups, batch_size=[len(next(iter(groups.values())))])
+        return self._algorithm.act_inference(batch)
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Forget recurrent state for the envs in `dones [N]`, or for all."""
@@ -111,9 +122,8 @@ def load_policy(
     """
     registry = registry if registry is not None else default_registry()
     loaded, config, _ = _load(run, checkpoint, registry)
-    context = Context(
-        registry=registry, config=config, device=resolve_device(device), seed=config.seed, spec=loaded.env_spec
-    )
+    steps = num_steps_per_env(config)
+    context = Context(registry, config, resolve_device(device), config.seed, steps, spec=loaded.env_spec)
     return _policy(context, loaded)
 
 
@@ -145,10 +155,8 @@ def evaluate(
     loaded, config, path = _load(run, checkpoint, registry)
     seed = config.seed + 10_000 if seed is None else seed
     seed_everything(seed)
-    limit_threads(config.num_threads)
-    config = _with_num_envs(config, episodes)
-    context = Context(registry=registry, config=config, device=resolve_device(device or config.device), seed=seed)
-    with contextlib.closing(context.build(config.env, "env")) as env:
+    context = Context(registry, config, resolve_device(device or config.device), seed, num_steps_per_env(config))
+    with limited_threads(config.num_threads), contextlib.closing(context.build(config.env, "env")) as env:
         if (env.spec.observations, env.spec.actions) != (loaded.env_spec.observations, loaded.env_spec.actions):
             raise CheckpointError(
                 f"'{path}' was trained with observations {loaded.env_spec.observations} and actions "
@@ -169,7 +177,8 @@ def _load(
     )
     loaded = load_checkpoint(path)
     config = checkpoint_config(loaded, path, registry)
-    check_requirements(config)
+    if missing := missing_requirements(config.plugins.require):
+        raise ConfigError(missing)
     return loaded, config, path
 
 
@@ -178,14 +187,6 @@ def _policy(context: Context, loaded: Checkpoint) -> InferencePolicy:
     algorithm.load_state_dict(loaded.algorithm)
     algorithm.eval_mode()
     return InferencePolicy(algorithm, context.env_spec, context.device)
-
-
-def _with_num_envs(config: ExperimentConfig, episodes: int) -> ExperimentConfig:
-    """The config with no more envs than episodes, where the env's config has the number."""
-    options = config.env.config
-    if getattr(options, "num_envs", 0) <= episodes:
-        return config
-    return evolve(config, env=evolve(config.env, config=evolve(options, num_envs=episodes)))
 
 
 def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float], list[int]]:

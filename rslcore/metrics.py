@@ -44,7 +44,6 @@ class EpisodeStatistics:
         self._running_lengths = numpy.zeros(num_envs, dtype=numpy.int64)
         self.returns: deque[float] = deque(maxlen=window)
         self.lengths: deque[int] = deque(maxlen=window)
-        self.num_episodes = 0
         self._log: dict[str, list[Tensor | float]] = {}
 
     def record(self, step: EnvStep) -> None:
@@ -69,7 +68,6 @@ class EpisodeStatistics:
             if (ended := dones[row]).any():
                 self.returns.extend(self._running_returns[ended].tolist())
                 self.lengths.extend(self._running_lengths[ended].tolist())
-                self.num_episodes += int(ended.sum())
                 self._running_returns[ended] = 0.0
                 self._running_lengths[ended] = 0
         self._step = 0
@@ -94,11 +92,9 @@ class EpisodeStatistics:
         return {
             "returns": list(self.returns),
             "lengths": list(self.lengths),
-            "num_episodes": self.num_episodes,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`; the running episodes begin anew, as those of the env do."""
         self.returns.extend(state["returns"])
         self.lengths.extend(state["lengths"])
-        self.num_episodes = state["num_episodes"]

@@ -33,9 +33,14 @@ class RegisteredModule:
 
 
 class ModuleTable:
-    """The modules of an algorithm and its extensions, by name."""
+    """The modules of an algorithm and its extensions, by name.
 
-    def __init__(self) -> None:
+    Args:
+        device: Where registered modules are moved.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._table: dict[str, RegisteredModule] = {}
 
     def register(
@@ -51,13 +56,14 @@ class ModuleTable:
 
         Args:
             name: Its name in checkpoints and messages; ValueError if it is taken.
-            module: The module.
+            module: The module; moved to the table's device.
             groups: Its parameters in groups; all in one by default. Parameters that need no gradient are left out.
             learning_rate: See `LearningRate`.
             optimizer: The module's own optimizer, if the algorithm's shall not step it.
         """
         if name in self._table:
             raise ValueError(f"a module '{name}' is registered already; choose another name")
+        module.to(self._device)
         named = groups if groups is not None else {"": module.parameters()}
         trained = {key: [parameter for parameter in group if parameter.requires_grad] for key, group in named.items()}
         trained = {key: group for key, group in trained.items() if group}

@@ -106,11 +106,10 @@ class Adam:
             group.apply_change()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of all groups, in their order."""
+        """The moments of all groups, in their order; learning rates belong to whoever made the groups."""
         return {
             "groups": [
                 {
-                    "learning_rate": group.learning_rate.clone(),
                     "steps": group.steps.clone(),
                     "mean": group.mean.clone(),
                     "mean_square": group.mean_square.clone(),
@@ -122,7 +121,6 @@ class Adam:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`; the sizes of the groups must fit, as they do when the modules fitted."""
         for group, saved in zip(self.groups, state["groups"], strict=True):
-            group.learning_rate.copy_(saved["learning_rate"])
             group.steps.copy_(saved["steps"])
             group.mean.copy_(saved["mean"])
             group.mean_square.copy_(saved["mean_square"])

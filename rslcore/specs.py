@@ -38,7 +38,8 @@ class ActionSpec:
     Attributes:
         num_actions: A.
         num_choices: For discrete actions, the number of choices of each of the A actions; empty for continuous ones.
-        low: For continuous actions, the smallest value of each; -inf for none. Empty for discrete ones.
+        low: For continuous actions, the smallest value of each that `Env.step` takes; -inf for none. Empty for discrete
+            ones.
         high: Likewise the largest.
     """
 

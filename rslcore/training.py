@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from rslcore.config import ExperimentConfig, dump_yaml
+from rslcore.config import ExperimentConfig, dump_yaml, missing_requirements
 from rslcore.context import Context
-from rslcore.device import limit_threads, resolve_device
-from rslcore.errors import ConfigError, Problem, RunError
+from rslcore.device import limited_threads, resolve_device
+from rslcore.errors import CheckpointError, ConfigError, RunError
 from rslcore.protocols import Algorithm, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
@@ -25,6 +25,8 @@ from rslcore.seeding import seed_everything
 
 if TYPE_CHECKING:
     import os
+
+    import torch
 
 
 @attrs.frozen
@@ -70,28 +72,46 @@ def train(
         RslcoreError: Something in the config, the plugins or the files is wrong.
     """
     registry = registry if registry is not None else default_registry()
-    check_requirements(config)
+    if missing := missing_requirements(config.plugins.require):
+        raise ConfigError(missing)
+    if resume is not None and run_name is not None:
+        raise RunError("a run name is for a new run; a resumed one keeps its folder")
     resumed = _find_resumed(Path(resume), config) if resume is not None else None
     device = resolve_device(config.device)
-    limit_threads(config.num_threads)
     seed_everything(config.seed)
+    with limited_threads(config.num_threads):
+        return _build_and_run(config, registry, device, resumed, run_name, Path(log_root), quiet)
+
+
+def _build_and_run(
+    config: ExperimentConfig,
+    registry: Registry,
+    device: torch.device,
+    resumed: _Resumed | None,
+    run_name: str | None,
+    log_root: Path,
+    quiet: bool,
+) -> TrainingResult:
     # A resumed run must not meet the episodes of its beginning again.
-    env_seed = config.seed + (1000 * resumed[1].iteration if resumed is not None else 0)
-    context = Context(registry=registry, config=config, device=device, seed=env_seed)
+    env_seed = config.seed + (1000 * resumed.checkpoint.iteration if resumed is not None else 0)
+    context = Context(registry, config, device, env_seed, num_steps_per_env(config))
+    text = dump_yaml(config)
     with contextlib.closing(context.build(config.env, "env")) as env:
         context = attrs.evolve(context, env=env, spec=env.spec)
         algorithm = build_algorithm(context)
         loggers = [context.build(logger, f"loggers[{index}]") for index, logger in enumerate(config.loggers)]
+        session = RunSession(config, registry, algorithm, env.spec, loggers, quiet)
         if resumed is not None:
-            algorithm.load_state_dict(resumed[1].algorithm)
-        folder = resumed[0] if resumed is not None else RunFolder.create(Path(log_root), config.experiment, run_name)
-        folder.write_config(dump_yaml(config))
-        session = RunSession(config, registry, folder, algorithm, env.spec, loggers, quiet)
-        if resumed is not None:
-            folder.set_aside_after(resumed[1].iteration)
-            session.restore(resumed[1])
+            algorithm.load_state_dict(resumed.checkpoint.algorithm)
+            session.restore(resumed.checkpoint)
         runner: Runner = context.build(config.runner, "runner", env=env, algorithm=algorithm, session=session)
-        return _run(session, runner)
+        if resumed is not None:
+            folder = resumed.folder
+            folder.set_aside_after(resumed.checkpoint.iteration)
+        else:
+            folder = RunFolder.create(log_root, config.experiment, run_name)
+        folder.write_config(text)
+        return _run(session, runner, folder)
 
 
 def build_algorithm(context: Context) -> Algorithm:
@@ -101,33 +121,25 @@ def build_algorithm(context: Context) -> Algorithm:
     return algorithm
 
 
-def check_requirements(config: ExperimentConfig) -> None:
-    """Check `plugins.require`.
+def num_steps_per_env(config: ExperimentConfig) -> int:
+    """T, which the runner's config gives.
 
     Raises:
-        ConfigError: Distributions are missing or of another version; says what to install.
+        ConfigError: It has no such field.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    problems = []
-    for text in config.plugins.require:
-        try:
-            requirement = Requirement(text)
-            installed = version(requirement.name)
-        except InvalidRequirement:
-            problems.append(f"'{text}' is no requirement; write it as 'rslcore-amp>=0.3'")
-        except PackageNotFoundError:
-            problems.append(f"'{text}' is not installed; type `pip install '{text}'`")
-        else:
-            if not requirement.specifier.contains(installed, prereleases=True):
-                problems.append(f"'{text}' is needed and {installed} is installed; type `pip install '{text}'`")
-    if problems:
-        raise ConfigError(Problem("plugins.require", problem) for problem in problems)
+    steps = getattr(config.runner.config, "num_steps_per_env", None)
+    if not isinstance(steps, int):
+        raise ConfigError.at("runner", f"the config of '{config.runner.name}' has no field num_steps_per_env")
+    return steps
 
 
-def _find_resumed(path: Path, config: ExperimentConfig) -> tuple[RunFolder, Checkpoint]:
+@attrs.frozen
+class _Resumed:
+    folder: RunFolder
+    checkpoint: Checkpoint
+
+
+def _find_resumed(path: Path, config: ExperimentConfig) -> _Resumed:
     folder = RunFolder.find(path)
     if not (folder.path / CONFIG_FILE).is_file():
         raise RunError(f"'{path}' is not in a run's folder (it has no {CONFIG_FILE}), so there is none to go on in")
@@ -137,19 +149,26 @@ def _find_resumed(path: Path, config: ExperimentConfig) -> tuple[RunFolder, Chec
             f"the run '{folder.path}' is at iteration {checkpoint.iteration} of {config.iterations} already; "
             f"to go on, raise the total, as in iterations={2 * checkpoint.iteration}"
         )
-    return folder, checkpoint
+    misfits = [
+        f"{kind} was '{checkpoint.config[kind]['name']}' and is '{getattr(config, kind).name}' now"
+        for kind in ("algorithm", "policy", "runner")
+        if checkpoint.config[kind]["name"] != getattr(config, kind).name
+    ]
+    if misfits:
+        raise CheckpointError(f"the checkpoint does not fit this config: {', '.join(misfits)}")
+    return _Resumed(folder, checkpoint)
 
 
-def _run(session: RunSession, runner: Runner) -> TrainingResult:
+def _run(session: RunSession, runner: Runner, folder: RunFolder) -> TrainingResult:
     with _stop_on_signals(session) as received:
         try:
-            session.start()
+            session.start(folder)
             runner.learn()
             session.finish()
         finally:
             session.close()
     stopped_by = received[0] if received and session.iteration < session.total_iterations else None
-    return TrainingResult(session.folder.path, session.iteration, dict(session.metrics), stopped_by)
+    return TrainingResult(folder.path, session.iteration, dict(session.metrics), stopped_by)
 
 
 @contextlib.contextmanager

@@ -52,8 +52,24 @@ class Spaces(gymnasium.Env):
         return self.observation_space.sample(), 1.0, False, False, {}
 
 
+class Fails(Spaces):
+    """Raises at its first step."""
+
+    def step(self, action):
+        raise RuntimeError("the robot is on fire")
+
+
+class Needy(Spaces):
+    """Needs a package that is not installed, as Gymnasium's MuJoCo envs do."""
+
+    def __init__(self):
+        raise gymnasium.error.DependencyNotInstalled("MuJoCo is not installed")
+
+
 def register():
     """Make the envs known to Gymnasium; may be called again."""
     if "rslcore_tests/Count-v0" not in gymnasium.registry:
         gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
         gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)
+        gymnasium.register("rslcore_tests/Fails-v0", entry_point=Fails)
+        gymnasium.register("rslcore_tests/Needy-v0", entry_point=Needy)

@@ -55,7 +55,9 @@ class Gaussian(nn.Module):
 
     def params(self, outputs: Tensor) -> Mapping[str, Tensor]:
         """Means `[B, A]` and standard deviations, the same in every row."""
-        std = self.std_parameter.exp() if self._is_log else self.std_parameter.clamp(min=MIN_STD)
+        std: Tensor = self.std_parameter
+        # Below the floor the value is the floor's and the gradient the parameter's, so that it can come up again.
+        std = std.exp() if self._is_log else std + (std.clamp(min=MIN_STD) - std).detach()
         return {"mean": outputs, "std": std.expand_as(outputs)}
 
     def sample(self, params: Mapping[str, Tensor]) -> Tensor:

@@ -5,6 +5,8 @@ Legend: N envs, A actions.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -14,7 +16,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.context import Context
-from rslcore.errors import ConfigError
+from rslcore.errors import ConfigError, EnvError
 from rslcore.protocols import EnvStep
 from rslcore.specs import EnvSpec
 from rslcore_gymnasium.config import GymnasiumConfig
@@ -45,10 +47,13 @@ class GymnasiumEnv:
     Raises:
         ConfigError: There is no such env, or its spaces are not supported.
         MissingExtraError: A package that the env needs is not installed.
+        EnvError: The env's own code fails, here or in `reset` or `step`.
     """
 
     def __init__(self, config: GymnasiumConfig, context: Context) -> None:
+        self._id = config.id
         self._envs = make_vector_env(config, context)
+        self._failed = False
         self._device = context.device
         self._seed: int | None = context.seed
         self._resets_next_step = self._envs.metadata.get("autoreset_mode") == AutoresetMode.NEXT_STEP
@@ -57,7 +62,7 @@ class GymnasiumEnv:
             self.spec = EnvSpec(
                 num_envs=config.num_envs,
                 observations=observation_specs(self._envs.single_observation_space, context),
-                actions=action_spec(self._envs.single_action_space, context),
+                actions=action_spec(self._envs.single_action_space, config.rescale_actions, context),
                 max_episode_length=None if self._envs.spec is None else self._envs.spec.max_episode_steps,
             )
         except ConfigError:
@@ -69,14 +74,16 @@ class GymnasiumEnv:
 
     def reset(self) -> TensorDict:
         """Start N new episodes; the first call seeds env i with the run's seed + i."""
-        obs, _ = self._envs.reset(seed=self._seed)
+        with self._named_errors("reset"):
+            obs, _ = self._envs.reset(seed=self._seed)
         self._seed = None
         self._was_done.fill(False)
         return self._to_tensors(obs)
 
     def step(self, actions: Tensor) -> EnvStep:
         """Apply actions `[N, A]`."""
-        raw_obs, rewards, terminated, truncated, infos = self._envs.step(self._convert_actions(actions))
+        with self._named_errors("step"):
+            raw_obs, rewards, terminated, truncated, infos = self._envs.step(self._convert_actions(actions))
         obs = self._to_tensors(raw_obs)
         dones = numpy.logical_or(terminated, truncated)
         final_obs, valid = None, None
@@ -98,7 +105,17 @@ class GymnasiumEnv:
 
     def close(self) -> None:
         """Close the envs."""
-        self._envs.close()
+        with contextlib.suppress(BrokenPipeError, EOFError, ConnectionResetError):  # of workers that have died already
+            self._envs.close(terminate=self._failed)  # workers that have failed do not answer
+
+    @contextlib.contextmanager
+    def _named_errors(self, call: str) -> Iterator[None]:
+        """Say of an exception in the env's own code that it is the env's."""
+        try:
+            yield
+        except Exception as error:
+            self._failed = True
+            raise EnvError(f"env '{self._id}' failed in {call}: {type(error).__name__}: {error}") from error
 
     def _to_tensors(self, obs: Any) -> TensorDict:
         groups = obs if isinstance(obs, dict) else {DEFAULT_GROUP: obs}

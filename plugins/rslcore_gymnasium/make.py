@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import signal
+import threading
+from collections.abc import Iterator
 
 import gymnasium
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rslcore.context import Context
-from rslcore.errors import ConfigError, MissingExtraError, nearest
+from rslcore.errors import ConfigError, EnvError, MissingExtraError, nearest
 from rslcore_gymnasium.config import GymnasiumConfig
 
 
@@ -19,30 +24,60 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
     vectorised version resets as it does.
 
     Raises:
-        ConfigError: There is no such env, or it does not take the arguments.
+        ConfigError: There is no such env.
         MissingExtraError: A package that the env needs is not installed.
+        EnvError: Its constructor fails, for one because it does not take the arguments.
     """
-    try:
-        module, separator, name = config.id.rpartition(":")
-        if separator:
-            importlib.import_module(module)
-        spec = gymnasium.spec(name)
-    except ModuleNotFoundError as error:
-        raise context.error("id", f"'{config.id}': {error}; install the package that brings the env") from error
-    except gymnasium.error.Error as error:
-        raise _unknown_id(config, context, error) from error
+    spec = _find_spec(config, context)
     mode: str = config.vectorization
     if mode == "auto":
         mode = "sync" if spec.vector_entry_point is None else "vector_entry_point"
     same_step = {} if mode == "vector_entry_point" else {"autoreset_mode": AutoresetMode.SAME_STEP}
     try:
-        return gymnasium.make_vec(
-            config.id, num_envs=config.num_envs, vectorization_mode=mode, vector_kwargs=same_step, **config.kwargs
-        )
+        with _interrupts_ignored():
+            envs = gymnasium.make_vec(
+                config.id, num_envs=config.num_envs, vectorization_mode=mode, vector_kwargs=same_step, **config.kwargs
+            )
     except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
         raise _missing(config, error) from error
-    except (TypeError, ValueError, gymnasium.error.Error) as error:
-        raise context.error("kwargs", f"'{config.id}' cannot be made with {dict(config.kwargs)}: {error}") from error
+    except Exception as error:  # the constructor is the user's code
+        reason = f"{type(error).__name__}: {error}"
+        raise EnvError(f"env.id: '{config.id}' cannot be made with {dict(config.kwargs)}: {reason}") from error
+    if envs.metadata.get("autoreset_mode") not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+        envs.close()
+        raise context.error("vectorization", f"'{config.id}' does not reset by itself in its own version; write sync")
+    return envs
+
+
+def _find_spec(config: GymnasiumConfig, context: Context) -> EnvSpec:
+    module, _, name = config.id.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        return gymnasium.spec(name)
+    except ModuleNotFoundError as error:
+        raise context.error("id", f"'{config.id}': {error}; install the package that brings the env") from error
+    except gymnasium.error.Error as error:
+        raise _unknown_id(config, context, error) from error
+    except Exception as error:  # the module is the user's code
+        reason = f"{type(error).__name__}: {error}"
+        raise EnvError(f"env.id: '{config.id}': module '{module}' does not import: {reason}") from error
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Let worker processes that start in here ignore Ctrl-C, which a terminal sends to them too.
+
+    The run ends by its own handler, after the iteration, and needs its envs until then.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set signal handlers
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _unknown_id(config: GymnasiumConfig, context: Context, error: Exception) -> ConfigError:

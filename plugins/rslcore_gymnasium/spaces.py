@@ -33,7 +33,8 @@ def observation_specs(space: spaces.Space[Any], context: Context) -> dict[str, T
         return {DEFAULT_GROUP: _tensor_spec(space)}
     raise context.error(
         "id",
-        f"observations are {space}, which is neither a Box nor a Dict of Boxes; wrap the env in FlattenObservation",
+        f"observations are {space}, which is neither a Box nor a Dict of Boxes; register the env "
+        "with Gymnasium's wrapper FlattenObservation around it",
     )
 
 
@@ -44,8 +45,10 @@ def _tensor_spec(space: spaces.Space[Any]) -> TensorSpec:
     return TensorSpec(tuple(space.shape), _DTYPES.get(name, name))
 
 
-def action_spec(space: spaces.Space[Any], context: Context) -> ActionSpec:
+def action_spec(space: spaces.Space[Any], rescale: bool, context: Context) -> ActionSpec:
     """The actions of a single env, flattened to one dimension.
+
+    Bounds are those of what `step` takes: -1 and 1 for actions that are stretched to the bounds of the Box.
 
     Raises:
         ConfigError: The space is none of Box, Discrete and MultiDiscrete.
@@ -56,8 +59,9 @@ def action_spec(space: spaces.Space[Any], context: Context) -> ActionSpec:
         choices = tuple(int(number) for number in space.nvec.ravel())
         return ActionSpec(len(choices), num_choices=choices)
     if isinstance(space, spaces.Box) and numpy.issubdtype(space.dtype, numpy.floating):
-        low, high = (tuple(map(float, bound.ravel())) for bound in (space.low, space.high))
-        return ActionSpec(len(low), low=low, high=high)
+        bounded = _stretched(space, rescale)
+        low, high = numpy.where(bounded, -1.0, space.low.ravel()), numpy.where(bounded, 1.0, space.high.ravel())
+        return ActionSpec(len(low), low=tuple(map(float, low)), high=tuple(map(float, high)))
     raise context.error("id", f"actions are {space}, which is none of Box (of floats), Discrete and MultiDiscrete")
 
 
@@ -81,9 +85,10 @@ def action_converter(
     assert isinstance(space, spaces.Box)
     dtype = space.dtype
     low, high = space.low.ravel().astype(numpy.float64), space.high.ravel().astype(numpy.float64)
-    bounded = numpy.isfinite(low) & numpy.isfinite(high) & rescale
-    half = numpy.where(bounded, (numpy.where(bounded, high, 0.0) - numpy.where(bounded, low, 0.0)) / 2.0, 1.0)
-    middle = numpy.where(bounded, (numpy.where(bounded, high, 0.0) + numpy.where(bounded, low, 0.0)) / 2.0, 0.0)
+    bounded = _stretched(space, rescale)
+    half, middle = numpy.ones_like(low), numpy.zeros_like(low)
+    half[bounded] = (high[bounded] - low[bounded]) / 2.0
+    middle[bounded] = (high[bounded] + low[bounded]) / 2.0
 
     def convert(actions: Tensor) -> numpy.ndarray[Any, Any]:
         stretched = actions.cpu().numpy() * half + middle
@@ -91,3 +96,9 @@ def action_converter(
         return bounded_actions
 
     return convert
+
+
+def _stretched(space: spaces.Box, rescale: bool) -> numpy.ndarray[Any, Any]:
+    """Which actions of a Box are stretched to its bounds: those that are bounded on both sides, `[A]`, bool."""
+    bounded: numpy.ndarray[Any, Any] = numpy.isfinite(space.low.ravel()) & numpy.isfinite(space.high.ravel()) & rescale
+    return bounded

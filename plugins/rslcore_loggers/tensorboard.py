@@ -10,7 +10,7 @@ from rslcore_loggers.config import TensorboardConfig
 
 
 class TensorboardLogger:
-    """Writes every metric against the iteration, and reward and episode length against time too.
+    """Writes every metric against the iteration.
 
     Args:
         config: The options.

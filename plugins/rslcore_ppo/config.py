@@ -6,6 +6,9 @@ from typing import Literal
 
 from rslcore.config import ExtensionComponent, Range, config, option
 
+MIN_LEARNING_RATE, MAX_LEARNING_RATE = 1e-5, 1e-2
+"""Bounds of the adaptive learning rate."""
+
 
 @config
 class PpoConfig:
@@ -28,7 +31,9 @@ class PpoConfig:
         1e-3, "Adam's learning rate; where an adaptive one begins.", Range(0.0, open_low=True)
     )
     schedule: Literal["adaptive", "fixed"] = option(
-        "adaptive", "`adaptive` steers the learning rate by the KL divergence of each minibatch, `fixed` leaves it."
+        "adaptive",
+        "`adaptive` steers the learning rate by the KL divergence of each minibatch from the rollout's policy, which "
+        "suits few epochs and minibatches; `fixed` leaves it.",
     )
     desired_kl: float = option(
         0.01, "KL divergence, in nats, that the adaptive learning rate aims at.", Range(0.0, open_low=True)
@@ -45,3 +50,10 @@ class PpoConfig:
         "rollout", "Over what advantages are brought to mean 0 and standard deviation 1."
     )
     extensions: tuple[ExtensionComponent, ...] = option((), "What plugins add to the algorithm, in this order.")
+
+    def __attrs_post_init__(self) -> None:
+        if self.schedule == "adaptive" and not MIN_LEARNING_RATE <= self.learning_rate <= MAX_LEARNING_RATE:
+            raise ValueError(
+                f"learning_rate: {self.learning_rate} is outside [{MIN_LEARNING_RATE}, {MAX_LEARNING_RATE}], in which "
+                "the adaptive schedule keeps it; choose one inside, or `schedule: fixed`"
+            )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rslcore_ppo.config import MAX_LEARNING_RATE, MIN_LEARNING_RATE
+
 
 def clipped_surrogate_loss(ratio: Tensor, advantages: Tensor, clip_param: float) -> Tensor:
     """The clipped surrogate objective (Schulman et al. 2017, equation 7), negated.
@@ -59,12 +61,12 @@ def adapt_learning_rate(learning_rate: Tensor, kl: Tensor, desired_kl: float) ->
     in [1e-5, 1e-2].
 
     Args:
-        learning_rate: Scalar, > 0; changed in place.
+        learning_rate: Scalar in [1e-5, 1e-2]; changed in place.
         kl: Mean KL(old || new), scalar, in nats.
         desired_kl: > 0.
     """
-    slower = (learning_rate / 1.5).clamp_(min=1e-5)
-    faster = (learning_rate * 1.5).clamp_(max=1e-2)
+    slower = (learning_rate / 1.5).clamp_(min=MIN_LEARNING_RATE)
+    faster = (learning_rate * 1.5).clamp_(max=MAX_LEARNING_RATE)
     is_low = (kl < desired_kl / 2.0) & (kl > 0.0)
     learning_rate.copy_(torch.where(kl > desired_kl * 2.0, slower, torch.where(is_low, faster, learning_rate)))
 

@@ -19,11 +19,12 @@ from torch import Tensor
 
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
-from rslcore.extension import Bindings, Extension, Hooks
+from rslcore.errors import CheckpointError, listed
+from rslcore.extension import Bindings, Extension, Hooks, Transition
 from rslcore.modules import ModuleTable
 from rslcore.optim import Adam, AdamGroup
 from rslcore.protocols import ActorCriticPolicy, EnvStep, Storage
-from rslcore.specs import TensorSpec
+from rslcore.specs import EnvSpec, TensorSpec
 from rslcore_ppo.config import PpoConfig
 from rslcore_ppo.losses import adapt_learning_rate, clipped_surrogate_loss, clipped_value_loss, value_loss
 from rslcore_ppo.returns import generalized_advantages, standardize
@@ -54,12 +55,11 @@ class PPO:
         self._keeps_final_obs = context.env_spec.keeps_final_obs
         _check_mini_batches(config, context)
 
-        root = attrs.evolve(context, path="")
         self.extensions: list[Extension] = [
             context.build(extension, f"extensions[{index}]") for index, extension in enumerate(config.extensions)
         ]
         self.hooks = Hooks(self.extensions)
-        root = attrs.evolve(root, spec=_with_groups(context, self.extensions))
+        root = attrs.evolve(context, path="", spec=_with_groups(context.env_spec, self.extensions))
         self.policy = _build_actor_critic(root, policy)
         self.storage: Storage = root.build(storage, "storage")
 
@@ -77,11 +77,14 @@ class PPO:
                 "advantages": TensorSpec(()),
             }
         )
-        self.modules = ModuleTable()
+        self.modules = ModuleTable(context.device)
         self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
-        for extension in self.extensions:
-            self.storage.add_fields(extension.fields())
-            extension.bind(Bindings(self.policy, self.modules, self.storage))
+        for index, extension in enumerate(self.extensions):
+            try:
+                self.storage.add_fields(extension.fields())
+                extension.bind(Bindings(self.policy, self.modules, self.storage))
+            except ValueError as error:  # a name that another extension has taken
+                raise context.error(f"extensions[{index}]", str(error)) from error
 
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         self.optimizer = Adam(
@@ -90,6 +93,8 @@ class PPO:
             if entry.optimizer is None
             for parameters in entry.groups.values()
         )
+        self._latest: tuple[TensorDict, TensorDict] | None = None  # what the env gave last, and what was made of it
+        self._acted: tuple[TensorDict, Tensor] | None = None
         self._final_obs: dict[int, TensorDict] = {}  # by step of the rollout
         self._step = 0
         self._totals: dict[str, Tensor] = {}
@@ -115,29 +120,43 @@ class PPO:
         self.storage.write("actions", actions)
         for name, param in params.items():
             self.storage.write(f"params/{name}", param)
+        self._acted = obs, actions
         return actions
 
     def process_env_step(self, step: EnvStep) -> None:
         """Store what the env made of the last actions."""
+        assert self._acted is not None
+        transition = Transition(*self._acted, step)
         rewards = step.rewards
         for shape_reward in self.hooks.shape_reward:
-            rewards = shape_reward(step, rewards)
+            rewards = shape_reward(transition, rewards)
         self.storage.write("rewards", rewards)
         self.storage.write("dones", step.dones)
-        self.storage.write("truncated", step.truncated)
+        # A time limit that falls on a terminal state cuts nothing off.
+        self.storage.write("truncated", step.truncated & ~step.terminated)
         if step.final_obs is not None:
-            self._final_obs[self._step] = self._observe(step.final_obs)
+            final_obs = step.final_obs
+            for extend_final_obs in self.hooks.extend_final_obs:
+                final_obs = extend_final_obs(final_obs)
+            self._final_obs[self._step] = final_obs
         if step.valid is not None:
             self.storage.write_valid(step.valid)
         for after_step in self.hooks.after_step:
-            after_step(step)
+            after_step(transition)
         self.storage.advance()
         self._step += 1
 
     def _observe(self, obs: TensorDict) -> TensorDict:
-        for before_act in self.hooks.before_act:
-            obs = before_act(obs)
-        return obs
+        """Observations with what extensions add, once for each that the env gives.
+
+        The last ones of a rollout are asked for twice: for their values, and to act on in the next rollout.
+        """
+        if self._latest is None or self._latest[0] is not obs:
+            seen = obs
+            for before_act in self.hooks.before_act:
+                seen = before_act(seen)
+            self._latest = obs, seen
+        return self._latest[1]
 
     # Learning from it
 
@@ -243,7 +262,7 @@ class PPO:
         loss.backward()
         self.optimizer.step()
         for after_minibatch in self.hooks.after_minibatch:
-            after_minibatch()
+            after_minibatch(batch, outputs)
 
     def _count(self, scalars: Mapping[str, Tensor]) -> None:
         """Add up scalars on the device."""
@@ -290,17 +309,36 @@ class PPO:
         return {
             "modules": self.modules.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "extensions": [extension.state_dict() for extension in self.extensions],
+            "learning_rate": self.learning_rate.clone(),
+            "extensions": {name: extension.state_dict() for name, extension in self._named_extensions().items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`. Raises CheckpointError, listing every misfit, if the modules do not fit."""
+        """The inverse of `state_dict`; a fixed learning rate belongs to the config and stays.
+
+        Raises:
+            CheckpointError: Modules or extensions do not fit; lists every misfit, and nothing is loaded.
+        """
+        extensions = self._named_extensions()
+        if extensions.keys() != state["extensions"].keys():
+            raise CheckpointError(
+                f"the checkpoint was made with the extensions {listed(state['extensions'])}, "
+                f"this config has {listed(extensions)}"
+            )
         self.modules.load_state_dict(state["modules"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.config.schedule == "fixed":  # an adapted rate belongs to the state, a fixed one to the config
-            self.learning_rate.fill_(self.config.learning_rate)
-        for extension, saved in zip(self.extensions, state["extensions"], strict=True):
-            extension.load_state_dict(saved)
+        if self.config.schedule == "adaptive":
+            self.learning_rate.copy_(state["learning_rate"])
+        for name, extension in extensions.items():
+            extension.load_state_dict(state["extensions"][name])
+
+    def _named_extensions(self) -> dict[str, Extension]:
+        """The extensions by name; a second one of a name gets a number."""
+        named: dict[str, Extension] = {}
+        for component, extension in zip(self.config.extensions, self.extensions, strict=True):
+            count = sum(name.partition("#")[0] == component.name for name in named)
+            named[f"{component.name}#{count + 1}" if count else component.name] = extension
+        return named
 
 
 def _check_mini_batches(config: PpoConfig, context: Context) -> None:
@@ -314,13 +352,19 @@ def _check_mini_batches(config: PpoConfig, context: Context) -> None:
             f"{count} does not divide the rollout of {rows} rows ({context.env_spec.num_envs} envs * "
             f"{context.num_steps_per_env} steps); the nearest number that does is {near}",
         )
+    standardized = {"rollout": rows, "minibatch": rows // count, "none": 2}[config.normalize_advantage]
+    if standardized < 2:
+        raise context.error(
+            "normalize_advantage",
+            f"'{config.normalize_advantage}' has a single row here; collect more, or write 'none'",
+        )
 
 
-def _with_groups(context: Context, extensions: list[Extension]) -> Any:
-    groups = dict(context.env_spec.observations)
+def _with_groups(spec: EnvSpec, extensions: list[Extension]) -> EnvSpec:
+    groups = dict(spec.observations)
     for extension in extensions:
         groups.update(extension.observation_groups())
-    return attrs.evolve(context.env_spec, observations=groups)
+    return attrs.evolve(spec, observations=groups)
 
 
 def _build_actor_critic(context: Context, component: PolicyComponent) -> ActorCriticPolicy:

@@ -93,7 +93,7 @@ class RolloutStorage:
         """
         obs = {group: column.flatten(0, 1) for group, column in self._obs.items()}
         columns = {name: column.flatten(0, 1) for name, column in self._columns.items()}
-        # The only host read: once an iteration, and only for envs that have invalid rows at all.
+        # On a GPU this waits for the device: once an iteration, and only for envs that have invalid rows at all.
         rows = None if self.valid is None else self.valid.flatten().nonzero().squeeze(1)
         count = self._leading[0] * self._leading[1] if rows is None else len(rows)
         size = count // num_mini_batches

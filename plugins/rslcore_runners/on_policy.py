@@ -31,6 +31,7 @@ class OnPolicyRunner:
         self.env = env
         self.algorithm = algorithm
         self.session = session
+        self._obs = env.reset()
         self.episodes = EpisodeStatistics(env.spec.num_envs, config.num_steps_per_env, context.device)
         if session.runner_state:
             self.episodes.load_state_dict(session.runner_state["episodes"])
@@ -39,8 +40,8 @@ class OnPolicyRunner:
         """Train until all iterations are done or the session is asked to stop; saves at the end of either."""
         session, algorithm = self.session, self.algorithm
         algorithm.train_mode()
-        obs = self.env.reset()
-        while session.iteration < session.total_iterations and not session.stop_requested:
+        obs = self._obs
+        while session.iteration < session.total_iterations:
             algorithm.start_iteration(session.iteration, session.total_iterations)
             started = time.perf_counter()
             with algorithm.rollout_context():
@@ -61,6 +62,9 @@ class OnPolicyRunner:
                 },
                 num_steps=self.config.num_steps_per_env * self.env.spec.num_envs,
             )
-            is_last = session.iteration == session.total_iterations or session.stop_requested
+            stopping = session.stop_requested  # read once: a signal may come between any two lines
+            is_last = stopping or session.iteration == session.total_iterations
             if is_last or session.iteration % self.config.save_interval == 0:
                 session.save_checkpoint({"episodes": self.episodes.state_dict()})
+            if stopping:
+                break

@@ -14,13 +14,18 @@ from rslcore.cli import registry_of
 @click.option("--checkpoint", metavar="latest|N|FILE", default="latest", show_default=True, help="Which checkpoint.")
 @click.option("--episodes", type=click.IntRange(1), default=100, show_default=True, help="Number of whole episodes.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the envs; by default not that of training.")
+@click.option("--device", metavar="NAME", help="As in a config; that of the run by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(ctx: click.Context, run: str, checkpoint: str, episodes: int, seed: int | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context, run: str, checkpoint: str, episodes: int, seed: int | None, device: str | None, as_json: bool
+) -> None:
     """Evaluate RUN (its folder, a checkpoint in it, or an experiment's folder: its latest run), deterministically."""
     from rslcore.evaluation import evaluate
 
-    result = evaluate(run, checkpoint=checkpoint, episodes=episodes, seed=seed, registry=registry_of(ctx))
+    result = evaluate(
+        run, checkpoint=checkpoint, episodes=episodes, seed=seed, device=device, registry=registry_of(ctx)
+    )
     summary = result.summary()
     if as_json:
         head = {"checkpoint": str(result.checkpoint), "iteration": result.iteration, "episodes": len(result.returns)}

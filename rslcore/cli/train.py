@@ -44,7 +44,7 @@ def command(
     rslcore train --resume logs/cartpole/2026-01-31_12-00-00 iterations=200
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    if source is not None and "=" in source:
+    if source is not None and "=" in source and Path(source).suffix not in (".yaml", ".yml"):
         overrides, source = (source, *overrides), None
     registry = registry_of(ctx)
     config = _config(source, overrides, resume, registry)

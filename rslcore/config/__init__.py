@@ -25,6 +25,7 @@ from rslcore.config.converter import structure, unstructure
 from rslcore.config.experiment import ExperimentConfig, PluginsConfig
 from rslcore.config.fields import Range, config, evolve, option
 from rslcore.config.files import dump_yaml, load_config
+from rslcore.config.requirements import missing_requirements
 
 __all__ = [
     "AlgorithmComponent",
@@ -44,6 +45,7 @@ __all__ = [
     "dump_yaml",
     "evolve",
     "load_config",
+    "missing_requirements",
     "option",
     "structure",
     "unstructure",

@@ -1,20 +1,20 @@
 """Plain dicts to config classes and back, strictly, with all problems at once.
 
-cattrs does the containers, unions and literals. What is written here is what it does not do: refuse `"false"` for a
-bool and 4.9 for an int, run every field's validator and not only the first that fails, look a component's config class
-up by the component's name, and word each problem with its path.
+cattrs finds the hook for each type. The hooks are written here, because its own are lenient: they take `"false"` for
+true, 4.9 for 4 and a string for a list of its characters, stop at a class's first validator that fails, and word what
+is wrong for programmers.
 """
 
 from __future__ import annotations
 
 import math
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import cattrs
-from cattrs.errors import IterableValidationError, IterableValidationNote
 
 from rslcore.config.components import Component
 from rslcore.errors import ConfigError, Problem, RegistryError, listed, nearest
@@ -68,13 +68,14 @@ def _new_converter(registry: Registry) -> cattrs.Converter:
         lambda cls: _component_hook(cls, converter, registry),
     )
     converter.register_structure_hook_func(_is_literal, _structure_literal)
-    converter.register_structure_hook_func(_is_tuple, lambda value, cls: _structure_tuple(value, cls, converter))
-    converter.register_structure_hook_func(_is_optional, lambda value, cls: _structure_optional(value, cls, converter))
+    converter.register_structure_hook_func(_is_mapping, _structure_mapping)
+    converter.register_structure_hook_func(_is_sequence, lambda value, cls: _structure_sequence(value, cls, converter))
+    converter.register_structure_hook_func(_is_union, lambda value, cls: _structure_union(value, cls, converter))
     return converter
 
 
 class _FieldErrors(Exception):  # noqa: N818 - several errors, hence the plural
-    """The errors of the fields of one config, by field name."""
+    """The errors of the fields of one config, or of the items of a list, by name or `[index]`."""
 
     def __init__(self, errors: list[tuple[str, Exception]]) -> None:
         self.errors = errors
@@ -87,19 +88,13 @@ def _problems(error: Exception, path: str) -> list[Problem]:
         return [problem for name, inner in error.errors for problem in _problems(inner, _join(path, name))]
     if isinstance(error, ConfigError):
         return [Problem(_join(path, problem.path), problem.message) for problem in error.problems]
-    if isinstance(error, IterableValidationError):
-        problems = []
-        for inner in error.exceptions:
-            notes = [note for note in getattr(inner, "__notes__", []) if isinstance(note, IterableValidationNote)]
-            index = f"[{notes[0].index}]" if notes and isinstance(notes[0].index, int) else ""
-            key = str(notes[0].index) if notes and not index else ""
-            problems += _problems(inner, _join(path, key) + index)
-        return problems
     return [Problem(path, str(error))]
 
 
 def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path and name else path or name
+    if path and name:
+        return path + name if name.startswith("[") else f"{path}.{name}"
+    return path or name
 
 
 def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
@@ -170,30 +165,65 @@ def _is_literal(cls: Any) -> bool:
 def _structure_literal(value: Any, cls: Any) -> Any:
     choices = typing.get_args(cls)
     if value not in choices:
-        raise ValueError(f"{_shown(value)} is none of {listed(choices)}{nearest(str(value), choices)}")
+        names = [str(choice) for choice in choices]
+        raise ValueError(f"{_shown(value)} is none of {listed(names)}{nearest(str(value), names)}")
     return value
 
 
-def _is_tuple(cls: Any) -> bool:
-    return typing.get_origin(cls) is tuple
+def _is_sequence(cls: Any) -> bool:
+    return typing.get_origin(cls) in (tuple, list)
 
 
-def _structure_tuple(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
-    # cattrs takes a string or a mapping for a sequence of its characters or keys.
+def _structure_sequence(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
+    # cattrs takes a string or a mapping for a sequence of its characters or keys, and does not count a fixed tuple.
     if not isinstance(value, list | tuple):
         raise TypeError(f"{_shown(value)} should be a list")
-    return tuple(converter.structure(list(value), list[cls.__args__[0]]))
+    item_types = typing.get_args(cls)
+    if typing.get_origin(cls) is list or item_types[1:] == (...,):
+        item_types = (item_types[0],) * len(value)
+    if len(value) != len(item_types):
+        raise ValueError(f"{_shown(value)} should have {len(item_types)} items")
+    items: list[Any] = []
+    errors: list[tuple[str, Exception]] = []
+    for index, (item, item_type) in enumerate(zip(value, item_types, strict=True)):
+        try:
+            items.append(converter.structure(item, item_type))
+        except Exception as error:
+            errors.append((f"[{index}]", error))
+    if errors:
+        raise _FieldErrors(errors)
+    return typing.get_origin(cls)(items)
 
 
-def _is_optional(cls: Any) -> bool:
-    arguments = typing.get_args(cls)
-    return len(arguments) == 2 and type(None) in arguments
+def _is_union(cls: Any) -> bool:
+    return typing.get_origin(cls) in (typing.Union, types.UnionType)
 
 
-def _structure_optional(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
-    # cattrs wraps Optional errors differently in its versions; this keeps the inner one as it is.
-    inner = next(argument for argument in cls.__args__ if argument is not type(None))
-    return None if value is None else converter.structure(value, inner)
+def _structure_union(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
+    """The first type of the union that takes the value."""
+    options = [option for option in typing.get_args(cls) if option is not type(None)]
+    if value is None and len(options) < len(typing.get_args(cls)):
+        return None
+    errors = []
+    for option in options:
+        try:
+            return converter.structure(value, option)
+        except Exception as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    reasons = ", and ".join(str(problem) for error in errors for problem in _problems(error, ""))
+    raise ValueError(reasons)
+
+
+def _is_mapping(cls: Any) -> bool:
+    return typing.get_origin(cls) in (Mapping, dict)
+
+
+def _structure_mapping(value: Any, cls: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{_shown(value)} should be a mapping")
+    return dict(value)
 
 
 def _strict_bool(value: Any, _: Any) -> bool:

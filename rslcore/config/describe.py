@@ -10,6 +10,7 @@ import attrs
 
 from rslcore.config.components import Component
 from rslcore.config.converter import unstructure
+from rslcore.config.fields import Range
 
 
 @attrs.frozen
@@ -45,7 +46,7 @@ def field_docs(cls: type[Any], prefix: str = "") -> list[FieldDoc]:
                 type=type_in_words(field.type),
                 required=required,
                 default=None if required else unstructure(field.default),
-                range="" if field.validator is None else str(field.validator),
+                range=str(field.validator) if isinstance(field.validator, Range) else "",
                 doc=field.metadata.get("doc", ""),
             )
         )

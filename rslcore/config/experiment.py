@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import attrs
 
@@ -17,6 +18,11 @@ from rslcore.config.components import (
 from rslcore.config.fields import Range, config, option
 
 
+def _check_folder_name(instance: Any, attribute: attrs.Attribute[str], value: str) -> None:
+    if not re.fullmatch(r"\w[\w.-]*", value):
+        raise ValueError(f"{value!r} cannot name a folder; use letters, digits, '_', '-', '.'")
+
+
 @config
 class PluginsConfig:
     """What the run needs of the installed plugins."""
@@ -28,14 +34,16 @@ class PluginsConfig:
 class ExperimentConfig:
     """One run: an env, a policy, an algorithm, and how long."""
 
-    experiment: str = option("run", "Name of the folder under the log root in which the run's own folder is made.")
+    experiment: str = option(
+        "run", "Name of the folder under the log root in which the run's own folder is made.", _check_folder_name
+    )
     seed: int = option(1, "Seeds Python, NumPy, torch and the envs; env i of N gets seed + i.", Range(0, 2**31 - 1))
     device: str = option("auto", "`cpu`, `cuda`, `cuda:1`, ...; `auto` takes CUDA where it is there.")
     num_threads: int | None = option(
         None,
         "CPU threads that torch uses; null leaves it at all cores. 1 is fastest for small networks, and on a machine "
         "that several runs share.",
-        Range(1),
+        Range(1, 1024),
     )
     iterations: int = option(
         1000, "Iterations in all; one is `num_steps_per_env` steps of every env and one update.", Range(1)
@@ -47,9 +55,3 @@ class ExperimentConfig:
     storage: StorageComponent = option(attrs.NOTHING, "Where the rollout is kept.")
     loggers: tuple[LoggerComponent, ...] = option((), "Who receives the metrics.")
     plugins: PluginsConfig = option(PluginsConfig(), "What the run needs of the installed plugins.")
-
-    def __attrs_post_init__(self) -> None:
-        if not re.fullmatch(r"\w[\w.-]*", self.experiment):
-            raise ValueError(
-                f"experiment: {self.experiment!r} cannot name a folder; use letters, digits, '_', '-', '.'"
-            )

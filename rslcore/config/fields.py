@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, TypeVar, cast, dataclass_transform
 
 import attrs
@@ -60,12 +61,12 @@ def evolve(original: T, **changes: Any) -> T:
     return evolved
 
 
-def option(default: Any, doc: str, check: Range | None = None) -> Any:
+def option(default: Any, doc: str, check: Callable[[Any, attrs.Attribute[Any], Any], None] | None = None) -> Any:
     """A field of a config class.
 
     Args:
         default: Its default; `attrs.NOTHING` if the user must give it.
         doc: Meaning, unit, and the quantity derived from it, for `rslcore describe`.
-        check: The range of a number.
+        check: The range of a number, or another attrs validator.
     """
     return attrs.field(default=default, validator=check, metadata={"doc": doc})

@@ -7,9 +7,10 @@ OmegaConf reads the files and the overrides: it takes `1e-3` for a number, which
 from __future__ import annotations
 
 import importlib.resources
+import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -17,11 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rslcore.config.converter import structure, unstructure
 from rslcore.config.experiment import ExperimentConfig
-from rslcore.errors import ConfigError, UnknownNameError, listed, nearest
+from rslcore.config.requirements import missing_requirements
+from rslcore.errors import ConfigError, Problem, UnknownNameError, listed, nearest
 from rslcore.registry import Registry, default_registry
-
-if TYPE_CHECKING:
-    import os
 
 
 def load_config(
@@ -40,24 +39,50 @@ def load_config(
     """
     registry = registry if registry is not None else default_registry()
     tree = _read(source, registry)
+    problems: list[Problem] = []
     for override in overrides:
-        _apply(tree, override)
+        try:
+            _apply(tree, override)
+        except ConfigError as error:
+            problems += error.problems
     try:
         data = OmegaConf.to_container(tree, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError.at(str(error.full_key or ""), str(error).splitlines()[0]) from error
-    return structure(data, ExperimentConfig, registry, str(source))
+        problem = Problem(str(error.full_key or ""), str(error).splitlines()[0])
+        raise ConfigError([*problems, problem], str(source)) from error
+    problems += _missing(data)
+    try:
+        config = structure(data, ExperimentConfig, registry, str(source))
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems], str(source)) from error
+    if problems:
+        raise ConfigError(problems, str(source))
+    return config
+
+
+def _missing(data: Any) -> list[Problem]:
+    """What `plugins.require` misses, before a name that only a missing plugin knows is looked up."""
+    plugins = data.get("plugins")
+    require = plugins.get("require") if isinstance(plugins, dict) else None
+    is_list = isinstance(require, list) and all(isinstance(text, str) for text in require)
+    return missing_requirements(require) if is_list and require else []
 
 
 def dump_yaml(config: ExperimentConfig) -> str:
-    """A config as YAML, complete with every default, that `load_config` reads back to an equal config."""
-    text: str = yaml.safe_dump(unstructure(config), sort_keys=False, allow_unicode=True)
+    """A config as YAML, complete with every default, that `load_config` reads back to an equal config.
+
+    Raises ConfigError if it holds an object that YAML cannot, such as a Gymnasium space in an env's kwargs.
+    """
+    try:
+        text: str = yaml.safe_dump(unstructure(config), sort_keys=False, allow_unicode=True)
+    except yaml.representer.RepresenterError as error:
+        raise ConfigError.at("", f"the config holds what YAML cannot: {error.args[-1]!r}") from error
     return text
 
 
 def _read(source: str | os.PathLike[str], registry: Registry) -> DictConfig:
     path = Path(source)
-    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+    if path.suffix not in (".yaml", ".yml") and not os.path.isfile(path):
         return _parse(_recipe_text(str(source), registry), f"recipe '{source}'")
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,8 @@
-"""Extension: what a plugin adds to an algorithm without editing it."""
+"""Extension: what a plugin adds to an algorithm without editing it.
+
+Every hook has a body that does nothing, so that an extension writes only those that it needs; the base class to inherit
+from is `rslcore.Extension`, which also keeps `config` and `context`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,76 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rslcore.extension import Bindings
+    from tensordict import TensorDict
+    from torch import Tensor
+
+    from rslcore.extension import Bindings, Transition
+    from rslcore.protocols.storage import Storage
+    from rslcore.specs import TensorSpec
 
 
 @runtime_checkable
 class Extension(Protocol):
-    """In practice a subclass of `rslcore.Extension`, whose every hook does nothing until it is overridden."""
+    """The hooks, in the order in which an algorithm calls them."""
+
+    def observation_groups(self) -> Mapping[str, TensorSpec]:
+        """Groups that `before_act` adds or replaces, so that networks can read them."""
+        return {}
+
+    def fields(self) -> Mapping[str, TensorSpec]:
+        """Columns `[T, N, *shape]` to keep with the rollout; they come back as `batch[name]`."""
+        return {}
 
     def bind(self, bindings: Bindings) -> None:
-        """See the specs and the policy; register modules."""
+        """See the policy; register modules. Called once, before the algorithm makes its optimizer."""
+
+    def start_iteration(self, iteration: int, total: int) -> None:
+        """Iteration `iteration` of `total`, counted from 0, is about to be collected."""
+
+    def before_act(self, obs: TensorDict) -> TensorDict:
+        """Return observations `[N, ...]` with groups added or changed; `obs` itself must stay as it is.
+
+        Called once for each observation that the env gives, so it may keep a history.
+        """
+        return obs
+
+    def extend_final_obs(self, final_obs: TensorDict) -> TensorDict:
+        """Do to the last observations of ended episodes what `before_act` does, without moving on any state of its own.
+
+        Calls `before_act` unless overridden; an extension whose `before_act` keeps a history must override it.
+        """
+        return self.before_act(final_obs)
+
+    def shape_reward(self, transition: Transition, rewards: Tensor) -> Tensor:
+        """Return the rewards `[N]` to learn from, before the time-out bootstrap; `rewards` holds what came before."""
+        return rewards
+
+    def after_step(self, transition: Transition) -> None:
+        """Look at a transition; write the extension's columns of it with `storage.write`."""
+
+    def after_rollout(self, storage: Storage) -> None:
+        """Derive columns from a whole rollout, before returns are computed."""
+
+    def losses(self, batch: TensorDict, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
+        """Return `{name: (scalar, weight)}` to be added to the loss; each is logged as `Loss/<name>`.
+
+        `outputs` holds what the algorithm computed for the batch; PPO gives `params`, `values`, `log_prob`, `ratio`.
+        """
+        return {}
+
+    def after_minibatch(self, batch: TensorDict, outputs: Mapping[str, Any]) -> None:
+        """The algorithm's optimizer has stepped; gradients are still there."""
+
+    def after_update(self, storage: Storage) -> None:
+        """All minibatches are done; the rollout has not been cleared yet."""
+
+    def metrics(self) -> Mapping[str, Tensor]:
+        """Scalars of the iteration by name (`section/name`), still on the device."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """State beside that of registered modules: tensors, plain containers and scalars."""
+        return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""

@@ -67,7 +67,9 @@ def load_plugins(manager: pluggy.PluginManager, disabled: Iterable[str] = ()) ->
     disabled = frozenset(disabled)
     rows: list[PluginRow] = []
     declared: dict[tuple[str, str, str], Source] = {}
-    for distribution, entry_point in _installed_entry_points():
+    found, unreadable = _installed_entry_points()
+    rows += unreadable
+    for distribution, entry_point in found:
         name = distribution.metadata["Name"]
         source = Source(entry_point.name, name, distribution.version, entry_point.value)
         if entry_point.name in disabled or name in disabled:
@@ -85,20 +87,27 @@ def load_plugins(manager: pluggy.PluginManager, disabled: Iterable[str] = ()) ->
     return rows
 
 
-def _installed_entry_points() -> list[tuple[Distribution, EntryPoint]]:
+def _installed_entry_points() -> tuple[list[tuple[Distribution, EntryPoint]], list[PluginRow]]:
+    """The entry points of our group with their distributions, and a failed row for each that cannot be read."""
     # `importlib.metadata.entry_points` merges the same name of two distributions, so each is asked on its own; the
     # first distribution of a name on the path is the one that imports find.
-    seen: set[str] = set()
-    found = []
+    seen: set[tuple[str, str]] = set()
+    found, unreadable = [], []
     for distribution in distributions():
-        for entry_point in distribution.entry_points.select(group=GROUP):
+        try:
             name = distribution.metadata["Name"]
-            if (key := f"{name}:{entry_point.name}") not in seen:
+            entry_points = distribution.entry_points.select(group=GROUP) if name else ()
+        except Exception as error:  # metadata that somebody else damaged must not take the command line down
+            where = str(getattr(distribution, "_path", "unknown"))
+            cause = f"its metadata cannot be read: {type(error).__name__}: {error}"
+            unreadable.append(PluginRow(Source("?", where, "?", "?"), "failed", cause))
+            continue
+        for entry_point in entry_points:
+            if (key := (name, entry_point.name)) not in seen:
                 seen.add(key)
                 found.append((distribution, entry_point))
-    return sorted(
-        found, key=lambda pair: (pair[0].metadata["Name"] != "rslcore", pair[0].metadata["Name"], pair[1].name)
-    )
+    found.sort(key=lambda pair: (pair[0].metadata["Name"] != "rslcore", pair[0].metadata["Name"], pair[1].name))
+    return found, unreadable
 
 
 def _load_one(

@@ -51,8 +51,15 @@ class RunFolder:
         """The run at a path: a run's folder, a checkpoint in it, or the latest run of an experiment's folder.
 
         Raises:
-            RunError: There is none; says what is there instead.
+            RunError: There is none, or it cannot be read; says what is there instead.
         """
+        try:
+            return cls._find(path)
+        except OSError as error:
+            raise RunError(f"the run '{path}' cannot be read: {error.strerror}") from error
+
+    @classmethod
+    def _find(cls, path: Path) -> RunFolder:
         if not path.exists():
             near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
             raise RunError(f"there is no run '{path}'{nearest(path.name, near)}")
@@ -71,7 +78,7 @@ class RunFolder:
     def checkpoints(self) -> dict[int, Path]:
         """The checkpoints by iteration, in order."""
         found = {}
-        for path in self.path.iterdir():
+        for path in self.path.glob("model_*.pt"):
             if match := _CHECKPOINT.fullmatch(path.name):
                 found[int(match[1])] = path
         return dict(sorted(found.items()))
@@ -114,5 +121,8 @@ class RunFolder:
         return self.path / f"model_{iteration}.pt"
 
     def write_config(self, text: str) -> None:
-        """Write `config.yaml`."""
-        write_atomically(self.path / CONFIG_FILE, lambda file: file.write(text.encode()))
+        """Write `config.yaml`. Raises RunError if it cannot be written."""
+        try:
+            write_atomically(self.path / CONFIG_FILE, lambda file: file.write(text.encode()))
+        except OSError as error:
+            raise RunError(f"'{self.path / CONFIG_FILE}' cannot be written: {error.strerror}") from error

@@ -50,7 +50,6 @@ class RunSession:
     Args:
         config: The run's config.
         registry: For run events and the record of sources.
-        folder: The run's folder.
         algorithm: Whose state is saved.
         env_spec: Saved with it.
         loggers: Who receives the metrics.
@@ -61,14 +60,12 @@ class RunSession:
         self,
         config: ExperimentConfig,
         registry: Registry,
-        folder: RunFolder,
         algorithm: Algorithm,
         env_spec: EnvSpec,
         loggers: Sequence[Logger],
         quiet: bool = False,
     ) -> None:
         self.config = config
-        self.folder = folder
         self.quiet = quiet
         self.iteration = 0
         self.total_iterations = config.iterations
@@ -76,9 +73,11 @@ class RunSession:
         self.elapsed = 0.0
         self.stop_requested = False
         self.metrics: Mapping[str, float] = {}
+        self._folder: RunFolder | None = None
         self._algorithm = algorithm
         self._env_spec = env_spec
         self._manager = registry.manager
+        self._silenced: set[object] = set()
         self._loggers = list(loggers)
         self._sources = component_sources(config, registry)
         self._runner_state: Mapping[str, Any] = {}
@@ -99,8 +98,15 @@ class RunSession:
         self._runner_state = checkpoint.progress["runner"]
         set_rng_state(checkpoint.rng)
 
-    def start(self) -> None:
-        """Tell loggers and plugins that the run begins; the clock starts."""
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder, once the run has begun."""
+        assert self._folder is not None, "a run has no folder before it begins"
+        return self._folder
+
+    def start(self, folder: RunFolder) -> None:
+        """Tell loggers and plugins that the run begins, in this folder; the clock starts."""
+        self._folder = folder
         for logger in list(self._loggers):
             self._tell(logger, "start", self)
         self._emit("rslcore_run_started")
@@ -165,12 +171,21 @@ class RunSession:
         """Call the plugins that listen to an event, one by one; one that raises is warned about, the run goes on."""
         plugins = self._manager.get_plugins()
         for implementation in getattr(self._manager.hook, event).get_hookimpls():
+            if implementation.plugin in self._silenced:
+                continue
             caller = self._manager.subset_hook_caller(event, plugins - {implementation.plugin})
             try:
                 caller(session=self, **arguments)
             except Exception as error:
                 name = implementation.plugin_name
-                _log.warning("plugin %s failed in %s: %s: %s", name, event, type(error).__name__, error)
+                _log.warning(
+                    "plugin %s failed in %s and is not told of events any more: %s: %s",
+                    name,
+                    event,
+                    type(error).__name__,
+                    error,
+                )
+                self._silenced.add(implementation.plugin)
 
     def _tell(self, logger: Logger, method: str, *arguments: Any) -> None:
         """Call a logger; one that raises is left out from then on."""

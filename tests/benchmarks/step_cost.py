@@ -27,7 +27,7 @@ from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.metrics import EpisodeStatistics
 from rslcore.registry import default_registry
-from rslcore.training import build_algorithm
+from rslcore.training import build_algorithm, num_steps_per_env
 
 NUM_STEPS = 32
 
@@ -47,7 +47,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = load_config("cartpole", [f"runner.num_steps_per_env={NUM_STEPS}", "loggers=[]"])
-    context = Context(default_registry(), config, torch.device("cpu"), config.seed)
+    context = Context(default_registry(), config, torch.device("cpu"), config.seed, num_steps_per_env(config))
     env = context.build(config.env, "env")
     ppo = build_algorithm(attrs.evolve(context, env=env, spec=env.spec))
     episodes = EpisodeStatistics(env.spec.num_envs, NUM_STEPS, context.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rslcore.device import limit_threads, resolve_device
+from rslcore.device import limited_threads, resolve_device
 from rslcore.errors import DeviceError
 
 
@@ -30,12 +30,10 @@ def test_resolve_absent_device_lists_those_there(name, message):
         resolve_device(name)
 
 
-def test_limit_threads_sets_them_or_leaves_them():
+def test_limited_threads_sets_them_for_a_while_or_leaves_them():
     before = torch.get_num_threads()
-    try:
-        limit_threads(1)
-        assert torch.get_num_threads() == 1
-        limit_threads(None)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+    with limited_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        with limited_threads(None):
+            assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before

@@ -82,9 +82,13 @@ def test_load_policy_acts_as_the_checkpoint_says(run):
     actions = policy({"policy": obs})
     assert actions.shape == (5, 1)
     weights = load_checkpoint(run / "model_2.pt").algorithm["modules"]["policy"]["module"]
-    hidden = obs
+    mean, variance = weights["actor.normalizer.mean"], weights["actor.normalizer.variance"]
+    assert not torch.equal(mean, torch.zeros(3))
+    hidden = (obs - mean) / (variance.sqrt() + 1e-2)
     for index in (0, 2):
-        hidden = torch.tanh(hidden @ weights[f"actor.layers.{index}.weight"].T + weights[f"actor.layers.{index}.bias"])
+        hidden = torch.nn.functional.elu(
+            hidden @ weights[f"actor.layers.{index}.weight"].T + weights[f"actor.layers.{index}.bias"]
+        )
     expected = hidden @ weights["actor.layers.4.weight"].T + weights["actor.layers.4.bias"]
     torch.testing.assert_close(actions, expected)
 
@@ -107,3 +111,22 @@ def test_load_policy_from_a_checkpoint_that_was_copied_elsewhere(run, tmp_path):
     copied = tmp_path / "solo.pt"
     copied.write_bytes((run / "model_2.pt").read_bytes())
     assert load_policy(copied)({"policy": numpy.zeros((1, 3), dtype=numpy.float32)}).shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("obs", "message"),
+    [
+        ({}, "^the policy needs the observation group 'policy', it was given none$"),
+        ({"policy": numpy.zeros(3)}, r"^observation group 'policy' should be \[N, 3\], it is \[3\]$"),
+        ({"policy": numpy.zeros((1, 4))}, r"^observation group 'policy' should be \[N, 3\], it is \[1, 4\]$"),
+    ],
+)
+def test_load_policy_refuses_observations_that_do_not_fit(run, obs, message):
+    with pytest.raises(ValueError, match=message):
+        load_policy(run)(obs)
+
+
+def test_load_policy_takes_double_precision_as_mujoco_gives_it(run):
+    policy = load_policy(run)
+    single = numpy.ones((2, 3), dtype=numpy.float32)
+    assert torch.equal(policy({"policy": single}), policy({"policy": single.astype(numpy.float64)}))

@@ -7,12 +7,15 @@ import torch
 from torch import nn
 
 from rslcore.config import ExtensionComponent, config, evolve, option
-from rslcore.extension import HOOKS, Extension, Hooks
+from rslcore.errors import CheckpointError, ConfigError
+from rslcore.extension import Extension, Hooks
+from rslcore.optim import Adam
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.specs import TensorSpec
 from rslcore.training import train
 
+HOOKS = tuple(Hooks.__annotations__)
 SOURCE = Source("tests", "rslcore-tests", "1.0", __name__)
 
 
@@ -50,13 +53,23 @@ class Recorder(Extension):
         added["clock"] = torch.full((len(obs), 1), 0.5)
         return added
 
-    def shape_reward(self, step, rewards):
+    def extend_final_obs(self, final_obs):
+        self.calls["extend_final_obs"] += 1
+        added = final_obs.clone(recurse=False)
+        added["clock"] = torch.full((len(final_obs), 1), -0.5)
+        return added
+
+    def shape_reward(self, transition, rewards):
         self.calls["shape_reward"] += 1
         return rewards + self.config.bonus
 
-    def after_step(self, step):
+    def after_step(self, transition):
         self.calls["after_step"] += 1
-        self.storage.write("speed", step.obs["policy"][:, :1])
+        assert (transition.obs["clock"] == 0.5).all()
+        assert transition.actions.shape == (4, 1)
+        done = transition.step.dones
+        assert torch.equal(transition.next_obs["policy"][~done], transition.step.obs["policy"][~done])
+        self.storage.write("speed", transition.next_obs["policy"][:, :1])
 
     def after_rollout(self, storage):
         self.calls["after_rollout"] += 1
@@ -69,8 +82,9 @@ class Recorder(Extension):
         error = self.predictor(batch["obs", "policy"][:, :2]) - batch["speed"]
         return {"predictor": (error.square().mean(), 0.5)}
 
-    def after_minibatch(self):
+    def after_minibatch(self, batch, outputs):
         self.calls["after_minibatch"] += 1
+        assert len(batch) == len(outputs["ratio"])
         assert self.predictor.weight.grad is not None
 
     def after_update(self, storage):
@@ -102,7 +116,7 @@ class OwnOptimizer(Extension):
     def losses(self, batch, outputs):
         return {"own": (self.module.bias.square().sum(), 1.0)}
 
-    def after_minibatch(self):
+    def after_minibatch(self, batch, outputs):
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -129,13 +143,14 @@ def with_extensions(small_config):
 
 
 def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, registry, tmp_path):
-    config = with_extensions(("recorder", {}), ("own_optimizer", {}))
+    overrides = ("env.id=rslcore_tests/Spaces-v0", "env.vectorization=sync")  # episodes of exactly 5 steps
+    config = with_extensions(("recorder", {}), ("own_optimizer", {}), overrides=overrides)
     result = train(config, log_root=tmp_path, quiet=True, registry=registry)
     recorder = Recorder.latest
-    steps, minibatches = 2 * 8, 2 * 5 * 4
-    calls = dict(recorder.calls)
-    assert calls.pop("before_act") >= steps + 2  # once a step, once for the last values, and for final observations
-    assert calls == {
+    steps, minibatches = 2 * 8, 2 * 10 * 4
+    assert recorder.calls == {
+        "before_act": steps + 1,  # once for each observation of the env, the last one included
+        "extend_final_obs": 3,  # after 5, 10 and 15 steps
         "shape_reward": steps,
         "after_step": steps,
         "after_rollout": 2,
@@ -170,7 +185,7 @@ def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_p
     state = load_checkpoint(result.path / "model_2.pt").algorithm
     assert set(state["modules"]) == {"policy", "predictor", "own"}
     assert state["modules"]["own"]["optimizer"] is not None
-    assert state["extensions"] == [{"steps": 16}, {}]
+    assert state["extensions"] == {"recorder": {"steps": 16}, "own_optimizer": {}}
 
     from rslcore.evaluation import load_policy
 
@@ -178,12 +193,37 @@ def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_p
     assert Recorder.latest.calls["after_step"] == 16
 
 
-def test_extensions_fixed_learning_rate_is_not_adapted(with_extensions, registry, tmp_path):
-    config = with_extensions(("recorder", {}))
+def test_extensions_fixed_learning_rate_is_not_adapted(with_extensions, registry, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("rslcore_ppo.ppo.Adam", lambda groups: made.append(Adam(groups)) or made[-1])
+    config = with_extensions(("recorder", {}), overrides=("algorithm.schedule=adaptive",))
     result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    groups = load_checkpoint(result.path / "model_2.pt").algorithm["optimizer"]["groups"]
-    assert groups[-1]["learning_rate"].item() == pytest.approx(0.05)
-    assert groups[0]["learning_rate"] == groups[1]["learning_rate"]
+    assert result.metrics["Loss/learning_rate"] != pytest.approx(1e-3)
+    rates = [group.learning_rate.item() for group in made[0].groups]
+    assert rates[:2] == [pytest.approx(result.metrics["Loss/learning_rate"])] * 2
+    assert rates[2] == pytest.approx(0.05)
+
+
+def test_extensions_final_observations_are_extended_apart(with_extensions, registry, tmp_path):
+    config = with_extensions(("recorder", {}), overrides=("env.id=rslcore_tests/Count-v0", "env.vectorization=sync"))
+    train(config, log_root=tmp_path, quiet=True, registry=registry)
+    assert Recorder.latest.calls["before_act"] == 2 * 8 + 1
+    assert Recorder.latest.calls["extend_final_obs"] > 2
+
+
+def test_extensions_that_take_one_name_are_refused(with_extensions, registry, tmp_path):
+    config = with_extensions(("recorder", {}), ("recorder", {}))
+    message = r"^algorithm\.extensions\[1\]: the storage has a field 'speed' already; choose another name$"
+    with pytest.raises(ConfigError, match=message):
+        train(config, log_root=tmp_path, quiet=True, registry=registry)
+
+
+def test_extensions_other_than_those_of_the_checkpoint_are_refused(with_extensions, registry, tmp_path):
+    result = train(with_extensions(("recorder", {})), log_root=tmp_path, quiet=True, registry=registry)
+    other = with_extensions(("own_optimizer", {}), overrides=("iterations=3",))
+    message = "^the checkpoint was made with the extensions 'recorder', this config has 'own_optimizer'$"
+    with pytest.raises(CheckpointError, match=message):
+        train(other, resume=result.path, quiet=True, registry=registry)
 
 
 def test_hooks_that_nobody_overrides_are_empty():

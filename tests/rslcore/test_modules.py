@@ -11,7 +11,7 @@ from rslcore.modules import ModuleTable
 
 
 def table(width=3, name="net"):
-    modules = ModuleTable()
+    modules = ModuleTable(torch.device("cpu"))
     modules.register(name, nn.Linear(2, width))
     return modules
 
@@ -25,7 +25,7 @@ def test_register_taken_name_is_refused():
 def test_register_leaves_frozen_parameters_to_nobody():
     module = nn.Linear(2, 2)
     module.bias.requires_grad_(False)
-    modules = ModuleTable()
+    modules = ModuleTable(torch.device("cpu"))
     modules.register("net", module)
     (entry,) = modules
     assert [parameter is module.weight for parameter in entry.groups[""]] == [True]
@@ -41,7 +41,7 @@ def test_train_switches_every_module():
 def test_load_lists_every_misfit_and_loads_nothing():
     ours = table()
     before = {name: tensor.clone() for name, tensor in ours.state_dict()["net"]["module"].items()}
-    other = ModuleTable()
+    other = ModuleTable(torch.device("cpu"))
     other.register("net", nn.Linear(2, 4, bias=False))
     other.register("extra", nn.Linear(1, 1))
     message = (
@@ -60,11 +60,11 @@ def test_state_round_trip_includes_own_optimizers():
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5, momentum=0.9)
     module(torch.ones(1, 2)).sum().backward()
     optimizer.step()
-    modules = ModuleTable()
+    modules = ModuleTable(torch.device("cpu"))
     modules.register("net", module, optimizer=optimizer)
     fresh_module = nn.Linear(2, 2)
     fresh_optimizer = torch.optim.SGD(fresh_module.parameters(), lr=0.1, momentum=0.9)
-    fresh = ModuleTable()
+    fresh = ModuleTable(torch.device("cpu"))
     fresh.register("net", fresh_module, optimizer=fresh_optimizer)
     fresh.load_state_dict(modules.state_dict())
     assert torch.equal(fresh_module.weight, module.weight)

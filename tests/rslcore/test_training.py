@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from rslcore.config import dump_yaml, evolve, load_config
-from rslcore.errors import CheckpointError, ConfigError, DeviceError, RunError
+from rslcore.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, RunError
 from rslcore.registry import Registry, hookimpl
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.run.folder import RunFolder
@@ -134,7 +134,7 @@ def test_train_resume_with_other_networks_lists_the_misfits(small_config, tmp_pa
         (("policy.actor.network.groups=[privileged]",), ConfigError),
         (("algorithm.num_mini_batches=3",), ConfigError),
         (("policy.actor.distribution={name: gaussian}",), ConfigError),
-        (("plugins.require=[rslcore-amp>=0.3]",), ConfigError),
+        (("env.id=rslcore_tests/Needy-v0", "env.vectorization=sync"), MissingExtraError),
     ],
 )
 def test_train_that_cannot_be_built_leaves_no_folder(small_config, tmp_path, overrides, error):
@@ -144,13 +144,13 @@ def test_train_that_cannot_be_built_leaves_no_folder(small_config, tmp_path, ove
 
 
 def test_train_requirements_are_all_named(small_config, tmp_path):
-    config = small_config("plugins.require=[rslcore-amp>=0.3,rslcore>=99,'?']")
     with pytest.raises(ConfigError) as caught:
-        train(config, log_root=tmp_path, quiet=True)
+        small_config("plugins.require=[rslcore-amp>=0.3,rslcore>=99,'?']", "algorithm={name: amp}")
     assert [problem.message for problem in caught.value.problems] == [
         "'rslcore-amp>=0.3' is not installed; type `pip install 'rslcore-amp>=0.3'`",
         "'rslcore>=99' is needed and 0.1.0 is installed; type `pip install 'rslcore>=99'`",
         "'?' is no requirement; write it as 'rslcore-amp>=0.3'",
+        "there is no algorithm 'amp' (installed: 'ppo')",
     ]
 
 
@@ -197,7 +197,10 @@ def test_train_plugin_that_fails_in_an_event_does_not_end_the_run(small_config, 
 
     result = train(small_config(), log_root=tmp_path, quiet=True, registry=listening_registry(Listener(fail)))
     assert result.iteration == 2
-    assert "failed in rslcore_iteration_finished: RuntimeError: no network" in caplog.text
+    assert (
+        "failed in rslcore_iteration_finished and is not told of events any more: RuntimeError: no network"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -18,7 +18,7 @@ DISCRETE = ActionSpec(1, num_choices=(4,))
 def build(name, actions, small_config, **options):
     config = default_registry().config_class("distribution", name)(**options)
     spec = EnvSpec(2, {"policy": TensorSpec((2,))}, actions)
-    context = Context(default_registry(), small_config(), torch.device("cpu"), seed=1, spec=spec)
+    context = Context(default_registry(), small_config(), torch.device("cpu"), 1, 8, spec=spec)
     return context.build(DistributionComponent(name, config), "policy.actor.distribution")
 
 

@@ -20,7 +20,7 @@ def build(small_config):
     def make(**options):
         config = default_registry().config_class("network", "mlp")(**options)
         spec = EnvSpec(2, GROUPS, ActionSpec(1, num_choices=(2,)))
-        context = Context(default_registry(), small_config(), torch.device("cpu"), seed=1, spec=spec)
+        context = Context(default_registry(), small_config(), torch.device("cpu"), 1, 8, spec=spec)
         return context.build(NetworkComponent("mlp", config), "policy.actor.network", num_outputs=4)
 
     return make

@@ -13,7 +13,7 @@ from rslcore.errors import ConfigError
 from rslcore.protocols import Algorithm
 from rslcore.registry import default_registry
 from rslcore.seeding import seed_everything
-from rslcore.training import build_algorithm
+from rslcore.training import build_algorithm, num_steps_per_env
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def build(small_config):
         def make(*overrides, recipe="cartpole", keeps_final_obs=True):
             config = small_config(*overrides, recipe=recipe)
             seed_everything(config.seed)
-            context = Context(default_registry(), config, torch.device("cpu"), config.seed)
+            context = Context(default_registry(), config, torch.device("cpu"), config.seed, num_steps_per_env(config))
             env = stack.enter_context(contextlib.closing(context.build(config.env, "env")))
             spec = attrs.evolve(env.spec, keeps_final_obs=keeps_final_obs)
             return env, build_algorithm(attrs.evolve(context, env=env, spec=spec))
@@ -87,13 +87,14 @@ def test_compute_returns_bootstraps_truncation_from_the_final_observation(build)
     returns, rewards, values = (storage.column(name) for name in ("returns", "rewards", "values"))
     truncated = torch.stack([step.truncated for step in steps])
     terminated = torch.stack([step.terminated for step in steps])
-    assert (truncated & ~terminated).any()
+    assert (truncated & terminated).any()
     # Where an episode ends, the return is the reward, and after a truncation the discounted value of what was cut off.
-    torch.testing.assert_close(returns[terminated & ~truncated], rewards[terminated & ~truncated])
-    for t, n in truncated.nonzero().tolist():
+    # A time limit that falls on a terminal state cuts nothing off.
+    torch.testing.assert_close(returns[terminated], rewards[terminated])
+    for t, n in (truncated & ~terminated).nonzero().tolist():
         final = steps[t].final_obs["policy"][n]
         assert final[1] == 3.0
-        expected = rewards[t, n] + 0.99 * ppo.policy.critic.layers(final).squeeze().detach()
+        expected = rewards[t, n] + ppo.config.gamma * ppo.policy.critic.layers(final).squeeze().detach()
         torch.testing.assert_close(returns[t, n], expected)
     torch.testing.assert_close(storage.column("advantages"), returns - values)
 
@@ -104,7 +105,7 @@ def test_compute_returns_without_final_observations_bootstraps_from_the_last_one
     storage = ppo.storage
     truncated = storage.column("truncated")
     assert truncated.any()
-    expected = storage.column("rewards")[truncated] + 0.99 * storage.column("values")[truncated]
+    expected = storage.column("rewards")[truncated] + ppo.config.gamma * storage.column("values")[truncated]
     torch.testing.assert_close(storage.column("returns")[truncated], expected)
 
 
@@ -197,6 +198,29 @@ def test_mini_batches_that_do_not_divide_are_refused(build):
     )
     with pytest.raises(ConfigError, match=message):
         build("algorithm.num_mini_batches=5")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("env.num_envs=1", "runner.num_steps_per_env=1", "algorithm.num_mini_batches=1"),
+        ("algorithm.normalize_advantage=minibatch", "algorithm.num_mini_batches=32"),
+    ],
+)
+def test_advantages_of_a_single_row_are_refused(build, overrides):
+    message = r"^algorithm\.normalize_advantage: '\w+' has a single row here; collect more, or write 'none'$"
+    with pytest.raises(ConfigError, match=message):
+        build(*overrides)
+
+
+@pytest.mark.parametrize("rate", [1e-6, 0.05])
+def test_adaptive_learning_rate_outside_its_bounds_is_refused(build, rate):
+    message = (
+        rf"algorithm: learning_rate: {rate} is outside \[1e-05, 0\.01\], in which the adaptive schedule keeps it; "
+        "choose one inside, or `schedule: fixed`"
+    )
+    with pytest.raises(ConfigError, match=message):
+        build("algorithm.schedule=adaptive", f"algorithm.learning_rate={rate}")
 
 
 def test_policy_without_a_critic_is_refused(build, monkeypatch):

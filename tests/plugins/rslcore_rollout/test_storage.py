@@ -17,7 +17,7 @@ T, N = 8, 4
 @pytest.fixture
 def storage(small_config):
     spec = EnvSpec(N, {"policy": TensorSpec((2,)), "image": TensorSpec((3, 3), "uint8")}, ActionSpec(1, (2,)))
-    context = Context(default_registry(), small_config(), torch.device("cpu"), seed=1, spec=spec)
+    context = Context(default_registry(), small_config(), torch.device("cpu"), 1, 8, spec=spec)
     config = default_registry().config_class("storage", "rollout")()
     storage = context.build(StorageComponent("rollout", config), "storage")
     storage.add_fields({"rewards": TensorSpec(()), "actions": TensorSpec((1,), "int64"), "extra": TensorSpec((2, 2))})

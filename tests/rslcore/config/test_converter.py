@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 import attrs
 import pytest
 
@@ -28,6 +31,10 @@ class Outer:
     limit: float | None = option(None, "A limit.", Range(0.0, open_low=True))
     inner: Inner = option(Inner(), "Nested.")
     networks: tuple[NetworkComponent, ...] = option((), "Components.")
+    pair: tuple[float, str] = option((0.0, "x"), "A fixed tuple.")
+    rate: float | Literal["auto"] = option("auto", "A number or a word.")
+    level: Literal[1, 2] = option(1, "A number of few.")
+    table: Mapping[str, Any] = option({}, "A mapping.")
     needed: int = option(attrs.NOTHING, "Required.")
 
 
@@ -76,6 +83,11 @@ def test_structure_then_unstructure_is_complete():
         ({"limit": "fast"}, "limit", "'fast' (str) should be a number"),
         ({"limit": float("inf")}, "limit", "inf should be finite"),
         ({"limit": float("nan")}, "limit", "nan should be finite"),
+        ({"pair": [1.0]}, "pair", "[1.0] (list) should have 2 items"),
+        ({"pair": ["y", "x"]}, "pair[0]", "'y' (str) should be a number"),
+        ({"rate": "fast"}, "rate", "'fast' (str) should be a number, and 'fast' (str) is none of 'auto'"),
+        ({"level": 7}, "level", "7 (int) is none of '1', '2'"),
+        ({"table": [1]}, "table", "[1] (list) should be a mapping"),
         ({"inner": 5}, "inner", "5 (int) should be a mapping with keys among 'rate', 'widths'"),
         ({"inner": {"rate": 1.5}}, "inner.rate", "1.5 is out of range, it must be in [0.0, 1.0]"),
         ({"inner": {"rtae": 1.0}}, "inner.rtae", "unknown key; did you mean 'rate'? (keys: 'rate', 'widths')"),
@@ -113,6 +125,12 @@ def test_structure_reports_all_problems_at_once():
     found = problems_of({"flag": "no", "count": 0, "inner": {"rate": 2, "x": 1}, "networks": [{"name": "mlp", "y": 1}]})
     assert set(found) == {"flag", "count", "inner.rate", "inner.x", "networks[0].y", "needed"}
     assert found["needed"] == "is missing and has no default"
+
+
+def test_structure_takes_unions_and_fixed_tuples():
+    config = structure({"needed": 1, "pair": [2, "y"], "rate": 0.5, "level": 2}, Outer, default_registry())
+    assert (config.pair, config.rate, config.level) == ((2.0, "y"), 0.5, 2)
+    assert structure({"needed": 1, "rate": "auto"}, Outer, default_registry()).rate == "auto"
 
 
 def test_structure_takes_whole_floats_for_ints():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rslcore.config import dump_yaml, load_config
+from rslcore.config import dump_yaml, evolve, load_config
 from rslcore.errors import ConfigError, UnknownNameError
 from rslcore.registry import default_registry
 
@@ -43,7 +43,7 @@ def test_load_overrides_set_numbers_lists_mappings_and_items():
 
 
 def test_load_resolves_interpolation():
-    assert load_config("cartpole", ["runner.save_interval=${iterations}"]).runner.config.save_interval == 60
+    assert load_config("cartpole", ["runner.save_interval=${iterations}"]).runner.config.save_interval == 50
 
 
 def test_load_unknown_recipe_gives_the_nearest():
@@ -96,7 +96,8 @@ def test_load_empty_file_lists_what_is_missing(tmp_path):
 
 @pytest.mark.parametrize("override", ["seed", "=3", "--verbose"])
 def test_load_override_without_key_and_value_is_refused(override):
-    assert error_of("cartpole", override) == f"the override '{override}' should be written key=value, as in seed=2"
+    expected = f"1 problem in cartpole:\n  the override '{override}' should be written key=value, as in seed=2"
+    assert error_of("cartpole", override) == expected
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_load_override_without_key_and_value_is_refused(override):
     ],
 )
 def test_load_override_that_cannot_be_applied_says_why(override, message):
-    assert error_of("cartpole", override).startswith(message)
+    assert error_of("cartpole", override).startswith(f"1 problem in cartpole:\n  {message}")
 
 
 def test_load_unknown_key_in_an_override_names_path_and_nearest():
@@ -125,3 +126,34 @@ def test_load_bad_experiment_name_is_refused():
     assert "experiment: '../up' cannot name a folder; use letters, digits, '_', '-', '.'" in error_of(
         "cartpole", "experiment=../up"
     )
+
+
+def test_load_problems_of_overrides_and_values_are_told_together():
+    assert error_of("cartpole", "seed", "loggers[9].name=x", "iterations=0").splitlines() == [
+        "3 problems in cartpole:",
+        "  the override 'seed' should be written key=value, as in seed=2",
+        "  loggers[9].name: the override 'loggers[9].name=x' cannot be applied: the list is shorter",
+        "  iterations: 0 is out of range, it must be >= 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("loggers=5", "loggers: 5 (int) should be a list"),
+        ("env=null", "env: None (NoneType) should be a mapping like {name: ...} that names the env"),
+        ("policy.actor=3", "policy.actor: 3 (int) should be a mapping with keys among 'distribution', 'network'"),
+        ("env.kwargs=5", "env.kwargs: 5 (int) should be a mapping"),
+        ("num_threads=0", "num_threads: 0 is out of range, it must be in [1, 1024]"),
+        ("num_threads=all", "num_threads: 'all' (str) should be a whole number"),
+    ],
+)
+def test_load_value_of_another_kind_is_refused(override, message):
+    assert error_of("cartpole", override) == f"1 problem in cartpole:\n  {message}"
+
+
+def test_dump_what_yaml_cannot_hold_is_refused():
+    config = load_config("cartpole")
+    env = evolve(config.env, config=evolve(config.env.config, kwargs={"space": object}))
+    with pytest.raises(ConfigError, match="^the config holds what YAML cannot: <class 'object'>$"):
+        dump_yaml(evolve(config, env=env))

@@ -87,3 +87,12 @@ def test_built_in_plugins_all_load(install):
         "runners",
     }
     assert [row.cause for row in ours] == [""] * len(ours)
+
+
+def test_load_damaged_metadata_of_a_distribution_is_a_row(install):
+    registry = install("fake-damaged", "fake-good")
+    (damaged,) = [row for row in registry.plugins if row.source.plugin == "?"]
+    assert damaged.status == "failed"
+    assert damaged.source.distribution.endswith("fake_damaged-1.0.dist-info")
+    assert damaged.cause.startswith("its metadata cannot be read: ")
+    assert row(registry, "fake_good").status == "ok"

@@ -1,0 +1,1 @@
+"""A reward for novel observations as an rslcore plugin."""

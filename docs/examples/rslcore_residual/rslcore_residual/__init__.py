@@ -1,0 +1,1 @@
+"""A residual network as an rslcore plugin."""
