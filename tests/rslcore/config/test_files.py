@@ -43,7 +43,7 @@ def test_load_overrides_set_numbers_lists_mappings_and_items():
 
 
 def test_load_resolves_interpolation():
-    assert load_config("cartpole", ["runner.save_interval=${iterations}"]).runner.config.save_interval == 50
+    assert load_config("cartpole", ["runner.save_interval=${iterations}"]).runner.config.save_interval == 75
 
 
 def test_load_unknown_recipe_gives_the_nearest():
