@@ -1,8 +1,8 @@
 """What the library itself costs per env step on CartPole-v1 x 64.
 
 Measured in one process, alternately, so that a busy machine slows all parts alike: the whole rollout step as the runner
-does it; the bare `env.step` of Gymnasium with the same actions; the bare matrix products and activations of the actor.
-What is left is the library's: conversion, sampling, storage, statistics.
+does it, and the floor under it, a loop of nothing but Gymnasium's `env.step` and the matrix products and activations of
+the actor. What is left is the library's: conversion, sampling, storage, statistics.
 
     python tests/benchmarks/step_cost.py [--rounds 30] [--json FILE]
 """
@@ -27,7 +27,7 @@ from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.metrics import EpisodeStatistics
 from rslcore.registry import default_registry
-from rslcore.training import build_algorithm, num_steps_per_env
+from rslcore.training import build_algorithm
 
 NUM_STEPS = 32
 
@@ -47,7 +47,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = load_config("cartpole", [f"runner.num_steps_per_env={NUM_STEPS}", "loggers=[]"])
-    context = Context(default_registry(), config, torch.device("cpu"), config.seed, num_steps_per_env(config))
+    torch.set_num_threads(config.num_threads or torch.get_num_threads())
+    context = Context(default_registry(), config, torch.device("cpu"), config.seed, NUM_STEPS)
     env = context.build(config.env, "env")
     ppo = build_algorithm(attrs.evolve(context, env=env, spec=env.spec))
     episodes = EpisodeStatistics(env.spec.num_envs, NUM_STEPS, context.device)
@@ -66,17 +67,14 @@ def main() -> None:
                 episodes.record(step)
                 obs = step.obs
 
-    def env_only() -> None:
-        for push in pushes:
-            bare.step(push)
-
-    def network_only() -> None:
+    def floor() -> None:
         rows, layers = obs["policy"], ppo.policy.actor.layers
         with torch.no_grad():
-            for _ in range(NUM_STEPS):
+            for push in pushes:
                 layers(rows)
+                bare.step(push)
 
-    parts = {"whole step": rollout, "env.step": env_only, "network": network_only}
+    parts = {"whole step": rollout, "env.step and network": floor}
     samples: dict[str, list[float]] = {name: [] for name in parts}
     for round_number in range(arguments.rounds + 3):
         for name, function in parts.items():
@@ -87,12 +85,12 @@ def main() -> None:
         ppo.storage.clear()
 
     medians = {name: statistics.median(values) for name, values in samples.items()}
-    medians["library"] = medians["whole step"] - medians["env.step"] - medians["network"]
+    medians["library"] = medians["whole step"] - medians["env.step and network"]
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     print(f"CartPole-v1 x {env.spec.num_envs}, microseconds per env step of all envs, medians of {arguments.rounds}")
     print(f"rslcore {rslcore.__version__}, torch {torch.__version__}, gymnasium {gymnasium.__version__}, {machine}")
     for name, median in medians.items():
-        print(f"  {name:12} {median:8.1f}   {median / medians['whole step']:6.0%}")
+        print(f"  {name:20} {median:8.1f}   {median / medians['whole step']:6.0%}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine, "microseconds_per_step": medians}, indent=2))
 

@@ -1,0 +1,60 @@
+"""The plugins in docs/examples train, so that the pages that quote them stay true."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from rslcore.config import load_config
+from rslcore.evaluation import load_policy
+from rslcore.registry import Registry
+from rslcore.training import train
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+SMALL = ["iterations=2", "env.num_envs=4", "runner.num_steps_per_env=8", "loggers=[]"]
+
+
+@pytest.fixture
+def install(monkeypatch, tmp_path):
+    """Put an example on the path with the metadata that an installer would make of its pyproject.toml."""
+
+    def load(name):
+        project = tomllib.loads((EXAMPLES / name / "pyproject.toml").read_text())["project"]
+        info = tmp_path / f"{name}-{project['version']}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+            + "".join(f"Requires-Dist: {requirement}\n" for requirement in project["dependencies"])
+        )
+        entry_points = project["entry-points"]["rslcore"].items()
+        (info / "entry_points.txt").write_text("[rslcore]\n" + "".join(f"{k} = {v}\n" for k, v in entry_points))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.syspath_prepend(str(EXAMPLES / name))
+        return Registry.discover()
+
+    return load
+
+
+def test_extension_example_trains_and_loads(install, tmp_path):
+    registry = install("rslcore_novelty")
+    config = load_config("cartpole", [*SMALL, "algorithm.extensions=[{name: novelty, weight: 0.5}]"], registry)
+    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    assert {"Loss/novelty", "Novelty/reward"} <= set(result.metrics)
+    load_policy(result.path, registry=registry)
+
+
+def test_network_example_trains_from_its_config(install, tmp_path):
+    registry = install("rslcore_residual")
+    result = train(
+        load_config(EXAMPLES / "residual.yaml", SMALL, registry), log_root=tmp_path, quiet=True, registry=registry
+    )
+    assert result.iteration == 2
+
+
+def test_env_example_trains_from_its_config(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    config = load_config(EXAMPLES / "reach.yaml", ["iterations=1", "loggers=[]"])
+    policy = load_policy(train(config, log_root=tmp_path, quiet=True).path)
+    assert set(policy.spec.observations) == {"policy", "privileged"}
