@@ -76,10 +76,13 @@ def test_update_first_ratio_is_exactly_one_and_stays_so_with_normalization(build
 def test_compute_returns_bootstraps_truncation_from_the_final_observation(build):
     # Count ends by action 1, terminally, or by its limit of 3 steps; the final observation holds the step's number.
     env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync", "algorithm.normalize_advantage=none")
+    # Env 0 runs into its limit, env 1 ends at once, env 2 in its second step, env 3 in the very step of its limit.
+    scripts = torch.tensor([[0] * 8, [1] * 8, [0, 1] * 4, [0, 0, 1] * 2 + [0, 0]])
     steps, obs = [], env.reset()
     with ppo.rollout_context():
-        for _ in range(8):
-            steps.append(env.step(ppo.act(obs)))
+        for actions in scripts.T:
+            ppo.act(obs)
+            steps.append(env.step(actions.unsqueeze(1)))
             ppo.process_env_step(steps[-1])
             obs = steps[-1].obs
     ppo._compute_returns(obs)
@@ -87,7 +90,8 @@ def test_compute_returns_bootstraps_truncation_from_the_final_observation(build)
     returns, rewards, values = (storage.column(name) for name in ("returns", "rewards", "values"))
     truncated = torch.stack([step.truncated for step in steps])
     terminated = torch.stack([step.terminated for step in steps])
-    assert (truncated & terminated).any()
+    assert (truncated & terminated).nonzero().tolist() == [[2, 3], [5, 3]]
+    assert (truncated & ~terminated).nonzero().tolist() == [[2, 0], [5, 0]]
     # Where an episode ends, the return is the reward, and after a truncation the discounted value of what was cut off.
     # A time limit that falls on a terminal state cuts nothing off.
     torch.testing.assert_close(returns[terminated], rewards[terminated])
@@ -100,11 +104,11 @@ def test_compute_returns_bootstraps_truncation_from_the_final_observation(build)
 
 
 def test_compute_returns_without_final_observations_bootstraps_from_the_last_one(build):
-    env, ppo = build("env.id=rslcore_tests/Count-v0", "env.vectorization=sync", keeps_final_obs=False)
-    ppo._compute_returns(collect(env, ppo))
+    env, ppo = build("env.id=rslcore_tests/Spaces-v0", "env.vectorization=sync", keeps_final_obs=False)
+    ppo._compute_returns(collect(env, ppo))  # 8 steps of episodes that are cut after 5
     storage = ppo.storage
     truncated = storage.column("truncated")
-    assert truncated.any()
+    assert truncated.nonzero()[:, 0].tolist() == [4] * 4
     expected = storage.column("rewards")[truncated] + ppo.config.gamma * storage.column("values")[truncated]
     torch.testing.assert_close(storage.column("returns")[truncated], expected)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -157,3 +159,16 @@ def test_dump_what_yaml_cannot_hold_is_refused():
     env = evolve(config.env, config=evolve(config.env.config, kwargs={"space": object}))
     with pytest.raises(ConfigError, match="^the config holds what YAML cannot: <class 'object'>$"):
         dump_yaml(evolve(config, env=env))
+
+
+def test_load_every_recipe_without_importing_torch():
+    code = """
+import sys
+from rslcore.config import load_config
+from rslcore.registry import default_registry
+for recipe in default_registry().recipes():
+    load_config(recipe.name)
+print("torch" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "False\n"
