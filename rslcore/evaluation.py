@@ -48,10 +48,13 @@ class InferencePolicy:
     def __call__(self, obs: TensorDict | Mapping[str, Any]) -> Tensor:
         """Actions `[N, A]` for observation groups `[N, ...]`, given as a TensorDict or as a mapping of arrays.
 
-        Raises ValueError if a group is missing or has another shape.
+        Raises ValueError if a group is missing or has another shape, TypeError if `obs` is no mapping.
 
         Continuous actions of a bounded env are in [-1, 1], as the env plugin takes them.
         """
+        if not isinstance(obs, TensorDict | Mapping):
+            expected = listed(self.spec.observations)
+            raise TypeError(f"observations should be a mapping with the groups {expected}, not {type(obs).__name__}")
         groups = {}
         for name, spec in self.spec.observations.items():
             if name not in obs.keys():  # noqa: SIM118 - a TensorDict is no mapping of its keys
@@ -104,7 +107,7 @@ class EvaluationResult:
 def load_policy(
     run: str | os.PathLike[str],
     *,
-    checkpoint: str = "latest",
+    checkpoint: str | int = "latest",
     device: str = "cpu",
     registry: Registry | None = None,
 ) -> InferencePolicy:
@@ -130,7 +133,7 @@ def load_policy(
 def evaluate(
     run: str | os.PathLike[str],
     *,
-    checkpoint: str = "latest",
+    checkpoint: str | int = "latest",
     episodes: int = 100,
     seed: int | None = None,
     device: str | None = None,
@@ -151,6 +154,8 @@ def evaluate(
     Raises:
         RslcoreError: As `load_policy`, or the env cannot be made.
     """
+    if episodes < 1:
+        raise ValueError(f"episodes should be at least 1, it is {episodes}")
     registry = registry if registry is not None else default_registry()
     loaded, config, path = _load(run, checkpoint, registry)
     seed = config.seed + 10_000 if seed is None else seed
@@ -168,12 +173,14 @@ def evaluate(
 
 
 def _load(
-    run: str | os.PathLike[str], checkpoint: str, registry: Registry
+    run: str | os.PathLike[str], checkpoint: str | int, registry: Registry
 ) -> tuple[Checkpoint, ExperimentConfig, Path]:
     given = Path(run)
     folder = RunFolder.find(given)
     path = (
-        given if given.is_file() and given.suffix == ".pt" and checkpoint == "latest" else folder.checkpoint(checkpoint)
+        given
+        if given.is_file() and given.suffix == ".pt" and checkpoint == "latest"
+        else folder.checkpoint(str(checkpoint))
     )
     loaded = load_checkpoint(path)
     config = checkpoint_config(loaded, path, registry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,13 +20,11 @@ from rslcore.errors import CheckpointError, ConfigError, RunError
 from rslcore.protocols import Algorithm, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
-from rslcore.run.folder import CONFIG_FILE, RunFolder
+from rslcore.run.folder import RunFolder
 from rslcore.run.session import RunSession
 from rslcore.seeding import seed_everything
 
 if TYPE_CHECKING:
-    import os
-
     import torch
 
 
@@ -71,6 +70,8 @@ def train(
     Raises:
         RslcoreError: Something in the config, the plugins or the files is wrong.
     """
+    if not isinstance(config, ExperimentConfig):
+        raise TypeError(f"config should be an ExperimentConfig, as from load_config({config!r})")
     registry = registry if registry is not None else default_registry()
     if missing := missing_requirements(config.plugins.require):
         raise ConfigError(missing)
@@ -140,10 +141,8 @@ class _Resumed:
 
 
 def _find_resumed(path: Path, config: ExperimentConfig) -> _Resumed:
-    folder = RunFolder.find(path)
-    if not (folder.path / CONFIG_FILE).is_file():
-        raise RunError(f"'{path}' is not in a run's folder (it has no {CONFIG_FILE}), so there is none to go on in")
-    checkpoint = load_checkpoint(path if path.is_file() else folder.checkpoint())
+    folder = RunFolder.find_resumable(path)
+    checkpoint = load_checkpoint(path if path.suffix == ".pt" else folder.checkpoint())
     if checkpoint.iteration >= config.iterations:
         raise RunError(
             f"the run '{folder.path}' is at iteration {checkpoint.iteration} of {config.iterations} already; "
@@ -183,6 +182,9 @@ def _stop_on_signals(session: RunSession) -> Iterator[Sequence[signal.Signals]]:
     def request_stop(number: int, frame: FrameType | None) -> None:
         received.append(signal.Signals(number))
         session.stop_requested = True
+        if not session.quiet:
+            # Written past Python's buffers, which the interrupted code may hold locked.
+            os.write(2, b"\nfinishing the iteration, then saving; once more stops at once, without saving\n")
         for restored, handler in previous.items():
             signal.signal(restored, handler)
 

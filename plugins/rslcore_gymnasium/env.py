@@ -6,6 +6,7 @@ Legend: N envs, A actions.
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -115,7 +116,9 @@ class GymnasiumEnv:
             yield
         except Exception as error:
             self._failed = True
-            raise EnvError(f"env '{self._id}' failed in {call}: {type(error).__name__}: {error}") from error
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+            raise EnvError(f"env '{self._id}' failed in {call}: {reason}") from error
 
     def _to_tensors(self, obs: Any) -> TensorDict:
         groups = obs if isinstance(obs, dict) else {DEFAULT_GROUP: obs}

@@ -56,7 +56,8 @@ def _find_spec(config: GymnasiumConfig, context: Context) -> EnvSpec:
             importlib.import_module(module)
         return gymnasium.spec(name)
     except ModuleNotFoundError as error:
-        raise context.error("id", f"'{config.id}': {error}; install the package that brings the env") from error
+        hint = "install the package that brings the env, or put its folder on PYTHONPATH"
+        raise context.error("id", f"'{config.id}': {error}; {hint}") from error
     except gymnasium.error.Error as error:
         raise _unknown_id(config, context, error) from error
     except Exception as error:  # the module is the user's code

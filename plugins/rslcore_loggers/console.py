@@ -39,8 +39,9 @@ class ConsoleLogger:
         """Begin the display."""
         self._quiet = session.quiet
         if not self._quiet and self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False)
-            self._live.start()
+            self._live = Live(Text(f"{self._title}: the first iteration is on its way"), console=self._console)
+            self._live.auto_refresh = False
+            self._live.start(refresh=True)
 
     def log(self, record: IterationRecord) -> None:
         """Show an iteration, unless the last one was shown just now."""
@@ -86,7 +87,7 @@ def _figures(record: IterationRecord) -> list[tuple[str, str]]:
     fps = metrics.pop("Perf/total_fps")
     figures = [("steps/s", f"{fps:,.0f}"), ("steps", f"{record.total_steps:,}")]
     for name, label in (("Train/mean_reward", "mean return"), ("Train/mean_episode_length", "episode length")):
-        figures.append((label, f"{metrics.pop(name):.2f}" if name in metrics else "no episode yet"))
+        figures.append((label, f"{metrics.pop(name):.2f}" if name in metrics else "none yet"))
     figures += [
         (name.partition("/")[2].replace("_", " "), f"{value:.4g}")
         for name, value in metrics.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rslcore.config import ExtensionComponent, Range, config, option
+from rslcore.errors import ConfigError
 
 MIN_LEARNING_RATE, MAX_LEARNING_RATE = 1e-5, 1e-2
 """Bounds of the adaptive learning rate."""
@@ -53,7 +54,8 @@ class PpoConfig:
 
     def __attrs_post_init__(self) -> None:
         if self.schedule == "adaptive" and not MIN_LEARNING_RATE <= self.learning_rate <= MAX_LEARNING_RATE:
-            raise ValueError(
-                f"learning_rate: {self.learning_rate} is outside [{MIN_LEARNING_RATE}, {MAX_LEARNING_RATE}], in which "
-                "the adaptive schedule keeps it; choose one inside, or `schedule: fixed`"
+            raise ConfigError.at(
+                "learning_rate",
+                f"{self.learning_rate} is outside [{MIN_LEARNING_RATE}, {MAX_LEARNING_RATE}], in which the adaptive "
+                "schedule keeps it; choose one inside, or `schedule: fixed`",
             )

@@ -63,6 +63,8 @@ def _names(registry: Registry, kind: str) -> str:
 def _components(registry: Registry, kind: str) -> list[dict[str, str]]:
     known = [*KINDS, RECIPE, "experiment"]
     if kind not in known:
+        if homes := [entry.kind for each in KINDS for entry in registry.entries(each) if entry.name == kind]:
+            raise UnknownNameError(f"'{kind}' is no kind; type `rslcore describe {homes[0]} {kind}`")
         raise UnknownNameError(f"there is no kind '{kind}'{nearest(kind, known)} (kinds: {listed(known)})")
     entries = registry.recipes() if kind == RECIPE else registry.entries(kind)
     return [

@@ -66,13 +66,14 @@ def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, 
         raise ConfigError.at("", "name a recipe or a config file: `rslcore train cartpole`, `rslcore train my.yaml`")
     from rslcore.run.folder import CONFIG_FILE, RunFolder
 
-    return load_config(RunFolder.find(Path(resume)).path / CONFIG_FILE, overrides, registry)
+    return load_config(RunFolder.find_resumable(Path(resume)).path / CONFIG_FILE, overrides, registry)
 
 
 def _say_what_next(result: TrainingResult, config: ExperimentConfig) -> None:
     run = shlex.quote(str(result.path))
     if result.stopped_by is None:
-        click.echo(f"\nTrained {result.iteration} iterations. The run lies in {run}")
+        iterations = "1 iteration" if result.iteration == 1 else f"{result.iteration} iterations"
+        click.echo(f"\nTrained {iterations}. The run lies in {run}")
     else:
         click.echo(f"\nStopped by {result.stopped_by.name} at iteration {result.iteration}. The run lies in {run}")
     click.echo(f"  evaluate it   rslcore eval {run}")

@@ -37,6 +37,8 @@ def load_config(
         ConfigError: The file cannot be read, or something in it or in an override is wrong; all problems at once.
         UnknownNameError: There is no such recipe.
     """
+    if isinstance(overrides, str):
+        overrides = [overrides]
     registry = registry if registry is not None else default_registry()
     tree = _read(source, registry)
     problems: list[Problem] = []
@@ -108,11 +110,19 @@ def _parse(text: str, where: str) -> DictConfig:
     try:
         tree = OmegaConf.create(text)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError.at("", f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError.at("", f"{where} is not valid YAML: {_yaml_reason(error)}") from error
     if not isinstance(tree, DictConfig):
         keys = listed(ExperimentConfig.__annotations__)
         raise ConfigError.at("", f"{where} should be a mapping with keys among {keys}")
     return tree
+
+
+def _yaml_reason(error: Exception) -> str:
+    """Where and why, without the parser's name for a string that it was given."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(error).splitlines()[0]
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"  # type: ignore[attr-defined]
 
 
 def _apply(tree: DictConfig, override: str) -> None:

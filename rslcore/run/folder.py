@@ -61,19 +61,33 @@ class RunFolder:
     @classmethod
     def _find(cls, path: Path) -> RunFolder:
         if not path.exists():
-            near = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise RunError(f"there is no run '{path}'{nearest(path.name, near)}")
+            near = [
+                str(entry) for folder in (path.parent, Path("logs")) if folder.is_dir() for entry in folder.iterdir()
+            ]
+            by_name = {Path(entry).name: entry for entry in near}
+            hint = nearest(path.name, by_name)
+            found = next((f"; did you mean '{by_name[name]}'?" for name in by_name if f"'{name}'" in hint), "")
+            raise RunError(f"there is no run '{path}'{found}")
         if path.is_file():
             return cls(path.parent)
         if (path / CONFIG_FILE).is_file() or cls(path).checkpoints():
             return cls(path)
         runs = sorted(config.parent for config in path.glob(f"*/{CONFIG_FILE}"))
         if runs:
-            return cls(runs[-1])
+            # A run that was stopped before its first checkpoint must not hide those before it.
+            return cls(next((run for run in reversed(runs) if cls(run).checkpoints()), runs[-1]))
         raise RunError(
             f"'{path}' is no run: it holds neither a {CONFIG_FILE} nor a model_<iteration>.pt; "
             "give a folder like logs/<experiment>/<date>"
         )
+
+    @classmethod
+    def find_resumable(cls, path: Path) -> RunFolder:
+        """The run at a path, which must have the config that it goes on with. Raises RunError if there is none."""
+        folder = cls.find(path)
+        if not (folder.path / CONFIG_FILE).is_file():
+            raise RunError(f"'{path}' is not in a run's folder (it has no {CONFIG_FILE}), so there is none to go on in")
+        return folder
 
     def checkpoints(self) -> dict[int, Path]:
         """The checkpoints by iteration, in order."""

@@ -130,3 +130,17 @@ def test_load_policy_takes_double_precision_as_mujoco_gives_it(run):
     policy = load_policy(run)
     single = numpy.ones((2, 3), dtype=numpy.float32)
     assert torch.equal(policy({"policy": single}), policy({"policy": single.astype(numpy.float64)}))
+
+
+def test_load_policy_refuses_a_bare_array(run):
+    with pytest.raises(TypeError, match="^observations should be a mapping with the groups 'policy', not ndarray$"):
+        load_policy(run)(numpy.zeros((1, 3)))
+
+
+def test_evaluate_takes_a_checkpoint_as_a_number(run):
+    assert evaluate(run, checkpoint=1, episodes=1).iteration == 1
+
+
+def test_evaluate_no_episode_is_refused(run):
+    with pytest.raises(ValueError, match="^episodes should be at least 1, it is 0$"):
+        evaluate(run, episodes=0)

@@ -232,3 +232,14 @@ def test_dumped_config_trains_to_the_same_numbers(small_config, tmp_path):
     (tmp_path / "again.yaml").write_text(dump_yaml(small_config()))
     second = train(load_config(tmp_path / "again.yaml"), log_root=tmp_path, quiet=True)
     assert_same_state(final_state(first), final_state(second))
+
+
+def test_train_name_of_a_recipe_is_not_a_config():
+    with pytest.raises(TypeError, match=r"^config should be an ExperimentConfig, as from load_config\('cartpole'\)$"):
+        train("cartpole")  # type: ignore[arg-type]
+
+
+def test_train_new_run_name_for_an_old_run_is_refused(small_config, tmp_path):
+    message = "^a run name is for a new run; a resumed one keeps its folder$"
+    with pytest.raises(RunError, match=message):
+        train(small_config(), resume=tmp_path, run_name="x")

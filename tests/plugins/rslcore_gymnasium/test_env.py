@@ -158,7 +158,10 @@ def test_unknown_id_gives_the_nearest(build):
 
 
 def test_id_of_a_module_that_is_not_installed_says_so(build):
-    message = "env.id: 'not_there:Env-v0': No module named 'not_there'; install the package that brings the env"
+    message = (
+        "env.id: 'not_there:Env-v0': No module named 'not_there'; "
+        "install the package that brings the env, or put its folder on PYTHONPATH"
+    )
     assert error_of(build, "not_there:Env-v0") == message
 
 
@@ -180,7 +183,7 @@ def test_unknown_constructor_argument_is_refused(build):
 def test_env_that_fails_in_its_own_code_is_named(build):
     env = build("rslcore_tests/Fails-v0", num_envs=2)
     env.reset()
-    message = "^env 'rslcore_tests/Fails-v0' failed in step: RuntimeError: the robot is on fire$"
+    message = r"^env 'rslcore_tests/Fails-v0' failed in step: RuntimeError: the robot is on fire \(.*envs\.py:\d+\)$"
     with pytest.raises(EnvError, match=message):
         env.step(torch.zeros(2, 1, dtype=torch.int64))
 

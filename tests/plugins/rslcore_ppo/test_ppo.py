@@ -220,7 +220,7 @@ def test_advantages_of_a_single_row_are_refused(build, overrides):
 @pytest.mark.parametrize("rate", [1e-6, 0.05])
 def test_adaptive_learning_rate_outside_its_bounds_is_refused(build, rate):
     message = (
-        rf"algorithm: learning_rate: {rate} is outside \[1e-05, 0\.01\], in which the adaptive schedule keeps it; "
+        rf"algorithm\.learning_rate: {rate} is outside \[1e-05, 0\.01\], in which the adaptive schedule keeps it; "
         "choose one inside, or `schedule: fixed`"
     )
     with pytest.raises(ConfigError, match=message):

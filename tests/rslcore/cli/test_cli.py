@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -255,6 +257,7 @@ def test_eval_bad_checkpoint_is_one_error(rslcore, run, change, message):
         (["eval", "no/run"], "there is no run 'no/run'"),
         (["eval", ".", "--episodes", "0"], "0 is not in the range x>=1"),
         (["describe", "algoritm"], "there is no kind 'algoritm'; did you mean 'algorithm'?"),
+        (["describe", "ppo"], "'ppo' is no kind; type `rslcore describe algorithm ppo`"),
         (["describe", "algorithm", "poo"], "there is no algorithm 'poo'; did you mean 'ppo'?"),
         (["describe", "recipe", "cartpol"], "there is no recipe 'cartpol'; did you mean 'cartpole'?"),
     ],
@@ -282,3 +285,27 @@ def test_bad_input_several_problems_are_told_at_once(rslcore):
 def test_python_m_rslcore_is_rslcore():
     result = subprocess.run([sys.executable, "-m", "rslcore", "--version"], capture_output=True, text=True, check=True)
     assert result.stdout == "rslcore 0.1.0\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_signal_to_all_processes_of_a_run_saves_and_gives_its_exit_code(tmp_path, number, code, vectorization):
+    # As a terminal does on Ctrl-C: the whole process group is signalled, worker processes of the envs included.
+    command = [sys.executable, "-m", "rslcore", "train", "cartpole", *SMALL, "iterations=1000000"]
+    command += [f"env.vectorization={vectorization}", "loggers=[{name: console, line_interval: 0}]"]
+    command += ["--log-root", str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not process.stdout.readline().startswith("iteration 3/"):
+            assert process.poll() is None, process.stderr.read()
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:  # what a scheduler does: the workers are left to the run
+            process.send_signal(number)
+        out, err = process.communicate()
+    assert process.returncode == code, err
+    (run,) = (tmp_path / "cartpole").iterdir()
+    iteration = max(int(path.stem.partition("_")[2]) for path in run.glob("model_*.pt"))
+    assert f"Stopped by {number.name} at iteration {iteration}. The run lies in {run}" in out
+    assert err.strip() == "finishing the iteration, then saving; once more stops at once, without saving"

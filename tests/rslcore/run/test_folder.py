@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -57,8 +58,44 @@ def test_find_nothing_names_the_nearest(run):
     wrong = run.path.with_name("exq")
     with pytest.raises(RunError, match=f"^there is no run '{re.escape(str(wrong))}'"):
         RunFolder.find(wrong)
-    with pytest.raises(RunError, match="; did you mean 'exp'\\?$"):
+    with pytest.raises(RunError, match=f"; did you mean '{re.escape(str(run.path.parent))}'\\?$"):
         RunFolder.find(run.path.parent.with_name("exq"))
+
+
+def test_find_name_of_an_experiment_points_to_the_log_root(run, monkeypatch):
+    run.path.parent.parent.joinpath("logs").mkdir()
+    run.path.parent.rename(run.path.parent.with_name("logs") / "exp")
+    monkeypatch.chdir(run.path.parent.parent)
+    with pytest.raises(RunError, match=r"^there is no run 'exp'; did you mean 'logs/exp'\?$"):
+        RunFolder.find(Path("exp"))
+
+
+def test_find_experiment_passes_over_runs_that_ended_before_a_checkpoint(run):
+    run.checkpoint_path(3).touch()
+    later = run.path.with_name("9999-01-01_00-00-00")
+    later.mkdir()
+    RunFolder(later).write_config("seed: 2\n")
+    assert RunFolder.find(run.path.parent).path == run.path
+
+
+def test_find_resumable_needs_the_config(run):
+    run.checkpoint_path(3).touch()
+    assert RunFolder.find_resumable(run.path).path == run.path
+    (run.path / "config.yaml").unlink()
+    with pytest.raises(
+        RunError, match=r"is not in a run's folder \(it has no config\.yaml\), so there is none to go on in$"
+    ):
+        RunFolder.find_resumable(run.path)
+
+
+def test_set_aside_after_keeps_what_was_set_aside_before(run):
+    for _ in range(2):
+        for iteration in (1, 2):
+            run.checkpoint_path(iteration).write_text(str(iteration))
+        run.set_aside_after(1)
+    assert list(run.checkpoints()) == [1]
+    aside = {path.name for path in run.path.glob("superseded*")}
+    assert aside == {"superseded_1_model_2.pt", "superseded_2_model_2.pt"}
 
 
 def test_find_other_folder_says_what_a_run_is(tmp_path):
