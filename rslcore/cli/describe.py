@@ -17,7 +17,7 @@ from rslcore.registry import KINDS, Registry
 RECIPE = "recipe"
 
 
-@click.command()
+@click.command(short_help="What can be configured.")
 @click.argument("kind", required=False)
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -9,7 +9,7 @@ import click
 from rslcore.cli import registry_of
 
 
-@click.command()
+@click.command(short_help="Play whole episodes with a trained policy.")
 @click.argument("run", metavar="RUN")
 @click.option("--checkpoint", metavar="latest|N|FILE", default="latest", show_default=True, help="Which checkpoint.")
 @click.option("--episodes", type=click.IntRange(1), default=100, show_default=True, help="Number of whole episodes.")

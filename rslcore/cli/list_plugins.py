@@ -10,7 +10,7 @@ from rslcore.cli import registry_of
 from rslcore.registry import PluginRow
 
 
-@click.command()
+@click.command(short_help="What is installed, and whether it loads.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--strict", is_flag=True, help="Exit with code 2 if a plugin failed to load.")
 @click.pass_context

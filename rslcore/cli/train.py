@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rslcore.training import TrainingResult
 
 
-@click.command()
+@click.command(short_help="Train a recipe or a config file.")
 @click.argument("source", metavar="[RECIPE|FILE.yaml]", required=False)
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--run-name", metavar="X", help="Appended to the name of the run's folder.")
