@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -26,6 +27,8 @@ from rslcore.seeding import seed_everything
 
 if TYPE_CHECKING:
     import torch
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -108,7 +111,8 @@ def _build_and_run(
         runner: Runner = context.build(config.runner, "runner", env=env, algorithm=algorithm, session=session)
         if resumed is not None:
             folder = resumed.folder
-            folder.set_aside_after(resumed.checkpoint.iteration)
+            if aside := folder.set_aside_after(resumed.checkpoint.iteration):
+                _log.warning("later checkpoints of the run are kept as %s", ", ".join(path.name for path in aside))
         else:
             folder = RunFolder.create(log_root, config.experiment, run_name)
         folder.write_config(text)

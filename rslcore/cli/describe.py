@@ -36,6 +36,8 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
     if kind is None:
         _print(_kinds(registry), ("kind", "installed", "summary"), as_json)
     elif kind == "experiment":
+        if name is not None:
+            raise UnknownNameError("an experiment has no components of its own; type `rslcore describe experiment`")
         _describe_experiment(as_json)
     elif kind == RECIPE and name is not None:
         _describe_recipe(registry, name, as_json)

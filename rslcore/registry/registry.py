@@ -32,9 +32,18 @@ class Registry:
 
     @classmethod
     def discover(cls, disabled: Iterable[str] = ()) -> Registry:
-        """Load the installed plugins, less those in `disabled` and in `RSLCORE_DISABLED_PLUGINS`."""
-        manager = new_plugin_manager()
-        return cls(load_plugins(manager, disabled_by_environment() | frozenset(disabled)), manager)
+        """Load the installed plugins, less those in `disabled` and in `RSLCORE_DISABLED_PLUGINS`.
+
+        Raises:
+            UnknownNameError: A name in `disabled` is that of no plugin and of no distribution with plugins. Names in
+                the variable may be those of plugins that are installed elsewhere.
+        """
+        manager, disabled = new_plugin_manager(), frozenset(disabled)
+        registry = cls(load_plugins(manager, disabled_by_environment() | disabled), manager)
+        known = {name for row in registry.plugins for name in (row.source.plugin, row.source.distribution)}
+        for name in sorted(disabled - known):
+            raise UnknownNameError(f"there is no plugin '{name}' to leave out{nearest(name, known)}")
+        return registry
 
     def entries(self, kind: str) -> list[Entry]:
         """The components of a kind, by name.

@@ -121,14 +121,19 @@ class RunFolder:
                 return path
         raise RunError(f"there is no checkpoint '{which}'; give latest, an iteration or a file")
 
-    def set_aside_after(self, iteration: int) -> None:
-        """Rename the checkpoints after an iteration, so that a run that goes on from there has no other latest one."""
+    def set_aside_after(self, iteration: int) -> list[Path]:
+        """Rename the checkpoints after an iteration, so that a run that goes on from there has no other latest one.
+
+        Returns their new paths.
+        """
+        aside = []
         for later, path in self.checkpoints().items():
             if later > iteration:
                 number = 1
-                while (aside := path.with_name(f"superseded_{number}_{path.name}")).exists():
+                while (renamed := path.with_name(f"superseded_{number}_{path.name}")).exists():
                     number += 1
-                path.rename(aside)
+                aside.append(path.rename(renamed))
+        return aside
 
     def checkpoint_path(self, iteration: int) -> Path:
         """Where the checkpoint of an iteration is written."""

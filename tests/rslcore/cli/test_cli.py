@@ -257,6 +257,7 @@ def test_eval_bad_checkpoint_is_one_error(rslcore, run, change, message):
         (["eval", "no/run"], "there is no run 'no/run'"),
         (["eval", ".", "--episodes", "0"], "0 is not in the range x>=1"),
         (["describe", "algoritm"], "there is no kind 'algoritm'; did you mean 'algorithm'?"),
+        (["describe", "experiment", "foo"], "an experiment has no components of its own"),
         (["describe", "ppo"], "'ppo' is no kind; type `rslcore describe algorithm ppo`"),
         (["describe", "algorithm", "poo"], "there is no algorithm 'poo'; did you mean 'ppo'?"),
         (["describe", "recipe", "cartpol"], "there is no recipe 'cartpol'; did you mean 'cartpole'?"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rslcore import __version__
+from rslcore.errors import UnknownNameError
 
 
 def row(registry, plugin):
@@ -51,6 +52,13 @@ def test_load_broken_plugin_fails_alone_with_its_cause(install, distribution, ca
 def test_load_disabled_plugin_is_not_imported(install, name):
     disabled = row(install("fake-exits", disabled=(name,)), "fake_exits")
     assert (disabled.status, disabled.cause) == ("disabled", "")
+
+
+def test_discover_unknown_plugin_to_leave_out_gives_the_nearest(install):
+    with pytest.raises(
+        UnknownNameError, match=r"^there is no plugin 'netwrks' to leave out; did you mean 'networks'\?$"
+    ):
+        install(disabled=("netwrks",))
 
 
 def test_load_reads_disabled_plugins_from_the_environment(install, monkeypatch):
