@@ -89,10 +89,15 @@ class CheckpointError(RslcoreError):
     """A checkpoint cannot be read, or does not fit the run that wants to load it."""
 
 
+def nearest_name(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name nearest to `name`, or None if none is near."""
+    return next(iter(difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)), None)
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """The words `; did you mean 'x'?` for the valid name nearest to `name`, or nothing if none is near."""
-    matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    match = nearest_name(name, valid)
+    return f"; did you mean '{match}'?" if match is not None else ""
 
 
 def listed(names: Iterable[str]) -> str:

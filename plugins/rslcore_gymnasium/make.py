@@ -34,7 +34,7 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
         mode = "sync" if spec.vector_entry_point is None else "vector_entry_point"
     same_step = {} if mode == "vector_entry_point" else {"autoreset_mode": AutoresetMode.SAME_STEP}
     try:
-        with _interrupts_ignored():
+        with _interrupts_ignored() if mode == "async" else contextlib.nullcontext():
             envs = gymnasium.make_vec(
                 config.id, num_envs=config.num_envs, vectorization_mode=mode, vector_kwargs=same_step, **config.kwargs
             )
@@ -88,6 +88,6 @@ def _unknown_id(config: GymnasiumConfig, context: Context, error: Exception) -> 
 
 def _missing(config: GymnasiumConfig, error: Exception) -> MissingExtraError:
     reason = " ".join(str(error).split())
-    command = "rslcore[mujoco]" if "mujoco" in reason.lower() else "the package that it names"
-    hint = f"type `pip install '{command}'`" if command.startswith("rslcore") else f"install {command}"
+    is_mujoco = "mujoco" in reason.lower()
+    hint = "type `pip install 'rslcore[mujoco]'`" if is_mujoco else "install the package that it names"
     return MissingExtraError(f"env.id: '{config.id}' needs a package that is not installed; {hint} ({reason})")

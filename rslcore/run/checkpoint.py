@@ -13,7 +13,7 @@ import attrs
 import torch
 
 from rslcore import __version__
-from rslcore.config import ExperimentConfig, structure, unstructure
+from rslcore.config import Component, ExperimentConfig, structure
 from rslcore.errors import CheckpointError, ConfigError, UnknownNameError
 from rslcore.registry import Registry, Source
 from rslcore.run.files import write_atomically
@@ -133,8 +133,6 @@ def component_sources(config: ExperimentConfig, registry: Registry) -> tuple[Sou
 
 
 def _collect_components(value: Any, names: list[tuple[str, str]]) -> None:
-    from rslcore.config import Component
-
     if isinstance(value, Component):
         names.append((value.kind, value.name))
         _collect_components(value.config, names)
@@ -144,9 +142,3 @@ def _collect_components(value: Any, names: list[tuple[str, str]]) -> None:
     elif isinstance(value, tuple | list):
         for item in value:
             _collect_components(item, names)
-
-
-def plain_config(config: ExperimentConfig) -> dict[str, Any]:
-    """A config as a checkpoint holds it."""
-    plain: dict[str, Any] = unstructure(config)
-    return plain

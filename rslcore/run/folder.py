@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from rslcore.errors import RunError, nearest
+from rslcore.errors import RunError, nearest_name
 from rslcore.run.files import write_atomically
 
 CONFIG_FILE = "config.yaml"
@@ -61,13 +61,10 @@ class RunFolder:
     @classmethod
     def _find(cls, path: Path) -> RunFolder:
         if not path.exists():
-            near = [
-                str(entry) for folder in (path.parent, Path("logs")) if folder.is_dir() for entry in folder.iterdir()
-            ]
-            by_name = {Path(entry).name: entry for entry in near}
-            hint = nearest(path.name, by_name)
-            found = next((f"; did you mean '{by_name[name]}'?" for name in by_name if f"'{name}'" in hint), "")
-            raise RunError(f"there is no run '{path}'{found}")
+            folders = [folder for folder in (path.parent, Path("logs")) if folder.is_dir()]
+            by_name = {entry.name: entry for folder in folders for entry in folder.iterdir()}
+            match = nearest_name(path.name, by_name)
+            raise RunError(f"there is no run '{path}'" + (f"; did you mean '{by_name[match]}'?" if match else ""))
         if path.is_file():
             return cls(path.parent)
         if (path / CONFIG_FILE).is_file() or cls(path).checkpoints():

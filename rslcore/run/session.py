@@ -11,11 +11,11 @@ from typing import Any
 import attrs
 import torch
 
-from rslcore.config import ExperimentConfig
+from rslcore.config import ExperimentConfig, unstructure
 from rslcore.metrics import to_floats
 from rslcore.protocols import Algorithm, Logger
 from rslcore.registry import Registry
-from rslcore.run.checkpoint import Checkpoint, component_sources, plain_config, save_checkpoint
+from rslcore.run.checkpoint import Checkpoint, component_sources, save_checkpoint
 from rslcore.run.folder import RunFolder
 from rslcore.seeding import get_rng_state, set_rng_state
 from rslcore.specs import EnvSpec
@@ -143,7 +143,7 @@ class RunSession:
             path,
             Checkpoint(
                 iteration=self.iteration,
-                config=plain_config(self.config),
+                config=unstructure(self.config),
                 env_spec=self._env_spec,
                 sources=self._sources,
                 algorithm=self._algorithm.state_dict(),

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from rslcore.config import unstructure
 from rslcore.errors import CheckpointError
 from rslcore.registry import Source, default_registry
-from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint, plain_config, save_checkpoint
+from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint, save_checkpoint
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 
 
@@ -19,7 +20,7 @@ from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 def checkpoint(small_config):
     return Checkpoint(
         iteration=7,
-        config=plain_config(small_config()),
+        config=unstructure(small_config()),
         env_spec=EnvSpec(4, {"policy": TensorSpec((3,))}, ActionSpec(1, num_choices=(2,)), 500),
         sources=(Source("ppo", "rslcore", "0.1.0", "rslcore_ppo.plugin"),),
         algorithm={"weights": torch.arange(1000.0), "nested": {"x": [1, 2.5, "text", None]}},
