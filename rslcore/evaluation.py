@@ -207,7 +207,7 @@ def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float]
     while left.any():
         step = env.step(policy(obs))
         obs = step.obs
-        policy.reset(step.dones)
+        policy.reset(step.dones if step.valid is None else step.dones | ~step.valid)
         valid = numpy.ones(num_envs, dtype=bool) if step.valid is None else step.valid.cpu().numpy()
         running_returns += step.rewards.cpu().numpy() * valid
         running_lengths += valid

@@ -8,8 +8,8 @@ from rslcore.protocols.distribution import Distribution
 from rslcore.protocols.env import Env, EnvStep
 from rslcore.protocols.extension import Extension
 from rslcore.protocols.logger import Logger
-from rslcore.protocols.network import Network
-from rslcore.protocols.policy import ActorCriticPolicy, Policy
+from rslcore.protocols.network import Network, RecurrentNetwork
+from rslcore.protocols.policy import ActorCriticPolicy, Policy, StudentTeacherPolicy
 from rslcore.protocols.runner import Runner
 from rslcore.protocols.storage import Storage
 
@@ -23,6 +23,8 @@ __all__ = [
     "Logger",
     "Network",
     "Policy",
+    "RecurrentNetwork",
     "Runner",
     "Storage",
+    "StudentTeacherPolicy",
 ]
