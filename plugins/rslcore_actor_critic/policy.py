@@ -28,6 +28,9 @@ class ActorCritic(nn.Module):
         self._distribution: Distribution = context.build(config.actor.distribution, "actor.distribution")
         num_inputs = self._distribution.num_inputs
         self.actor = context.build(config.actor.network, "actor.network", num_outputs=num_inputs)
+        output_layer = getattr(self.actor, "output_layer", None)
+        if output_layer is not None:
+            self._distribution.initialize_outputs(output_layer)
         self.critic = context.build(config.critic.network, "critic.network", num_outputs=1)
 
     @property
@@ -49,8 +52,8 @@ class ActorCritic(nn.Module):
         return values
 
     def act_inference(self, obs: TensorDict) -> Tensor:
-        """The most likely actions `[B, A]`."""
-        return self._distribution.mode(self.actor_params(obs))
+        """The actions to take without exploring, `[B, A]`."""
+        return self._distribution.deterministic(self.actor_params(obs))
 
     def parameter_groups(self) -> Mapping[str, list[nn.Parameter]]:
         """The actor's parameters, the distribution's among them, and the critic's."""

@@ -52,6 +52,13 @@ class Mlp(nn.Module):
         self._initialize(config)
         self.to(context.device)
 
+    @property
+    def output_layer(self) -> nn.Linear:
+        """The last layer, which makes the outputs."""
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
     def forward(self, obs: TensorDict) -> Tensor:
         """Observations `[B, ...]` to `[B, num_outputs]`."""
         rows = concatenate(obs, self.groups)

@@ -289,7 +289,7 @@ class PPO:
     # Acting, and state
 
     def act_inference(self, obs: TensorDict) -> Tensor:
-        """The most likely actions `[N, A]` for observations `[N, ...]`."""
+        """The actions to take without exploring, `[N, A]`, for observations `[N, ...]`."""
         return self.policy.act_inference(self._observe(obs))
 
     def reset(self, dones: Tensor | None = None) -> None:
