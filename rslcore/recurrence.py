@@ -119,21 +119,35 @@ class Sequences:
         batch_sizes: Number of sequences that have an l-th row, `[L]`, int64, on the host, as `PackedSequence` wants it.
         envs: The env of each sequence, `[S]`.
         continues: Whether a sequence begins with the first step, and so with the state that its env had then, `[S]`.
-        reaches_end: Whether a sequence goes on to the last step, `[S]`.
+        goes_on: Whether the episode of a sequence goes on after the last step, `[S]`.
         of_rows: The sequence of each row in packed order, `[B]`.
         order: Rows of the batch in packed order, `[B]`; None where the batch is in that order itself.
+        copies: How often the sequences of the rollout are there; see `tile`.
     """
 
     batch_sizes: Tensor
     envs: Tensor
     continues: Tensor
-    reaches_end: Tensor
+    goes_on: Tensor
     of_rows: Tensor
     order: Tensor | None = None
+    copies: int = 1
 
     def first_states(self, states: State) -> State:
         """States `[S, ...]` before the sequences, from those of all envs before the first step, `[N, ...]`."""
         return forget({name: part.index_select(0, self.envs) for name, part in states.items()}, ~self.continues)
+
+    def last_states(self, states: State, num_envs: int) -> State:
+        """States of all envs after the last step, `[N, ...]`, from those after the sequences, `[S, ...]`.
+
+        Zeros where an episode has ended. On a GPU this waits for the device.
+        """
+        goes_on = self.goes_on[:: self.copies]
+        envs = self.envs[:: self.copies][goes_on]
+        return {
+            name: part.new_zeros(num_envs, *part.shape[1:]).index_copy(0, envs, part[:: self.copies][goes_on])
+            for name, part in states.items()
+        }
 
     def pack(self, rows: Tensor) -> PackedSequence:
         """Rows `[B, ...]` as torch's recurrent modules take them."""
@@ -157,9 +171,10 @@ class Sequences:
             batch_sizes=self.batch_sizes * count,
             envs=self.envs.repeat_interleave(count),
             continues=self.continues.repeat_interleave(count),
-            reaches_end=self.reaches_end.repeat_interleave(count),
+            goes_on=self.goes_on.repeat_interleave(count),
             of_rows=(self.of_rows.unsqueeze(1) * count + copies).flatten(),
             order=(order.unsqueeze(1) + copies * num_rows).flatten(),
+            copies=self.copies * count,
         )
 
 
@@ -218,7 +233,7 @@ def split_sequences(
         batch_sizes=torch.from_numpy(exists.sum(1)),
         envs=put(chosen[env]),
         continues=put(first == 0),
-        reaches_end=put(first + length == num_steps),
+        goes_on=put((first + length == num_steps) & ~ends[-1, env]),
         of_rows=put(sequence),
     )
     return put(rows), sequences

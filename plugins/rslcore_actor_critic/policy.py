@@ -31,6 +31,9 @@ class ActorCritic(nn.Module):
         self._distribution: Distribution = context.build(config.actor.distribution, "actor.distribution")
         num_inputs = self._distribution.num_inputs
         self.actor = context.build(config.actor.network, "actor.network", num_outputs=num_inputs)
+        output_layer = getattr(self.actor, "output_layer", None)
+        if output_layer is not None:
+            self._distribution.initialize_outputs(output_layer)
         self.critic = context.build(config.critic.network, "critic.network", num_outputs=1)
         if config.share_encoders:
             share_encoders(self.actor, self.critic, context)
@@ -59,7 +62,7 @@ class ActorCritic(nn.Module):
     def act_inference(self, obs: TensorDict, states: Mapping[str, State]) -> tuple[Tensor, Mapping[str, State]]:
         """The best actions `[B, A]`, and the actor's state after them."""
         params, state = self.actor_params(obs, states["actor"])
-        return self._distribution.mode(params), {"actor": state}
+        return self._distribution.deterministic(params), {"actor": state}
 
     def parameter_groups(self) -> Mapping[str, list[nn.Parameter]]:
         """The actor's parameters, the distribution's and shared encoders among them, and the critic's."""

@@ -255,7 +255,7 @@ class PPO:
     # Acting, and state
 
     def act_inference(self, obs: TensorDict) -> Tensor:
-        """The best actions `[N, A]` for observations `[N, ...]`."""
+        """The actions to take without exploring, `[N, A]`, for observations `[N, ...]`."""
         return self._inference.act(self.extensions.observe(obs))
 
     def reset(self, dones: Tensor | None = None) -> None:

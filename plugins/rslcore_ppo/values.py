@@ -15,7 +15,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.protocols import ActorCriticPolicy, Storage
-from rslcore.recurrence import State, forget
+from rslcore.recurrence import State
 
 CHUNK = 16_384
 """Rows per pass of a feed-forward critic: many for a GPU, few enough to keep the temporaries small."""
@@ -67,14 +67,7 @@ def evaluate_rollout(
         rows, sequences = storage.sequences()
         packed, ends = policy.values(observations[rows], sequences.first_states(state), sequences)
         values = torch.zeros(num_steps * num_envs, device=packed.device).index_copy(0, rows, packed)
-        # What the critic remembers at the end of the rollout, if the env's episode goes on.
-        state = {
-            name: torch.zeros_like(state[name]).index_copy(
-                0, sequences.envs[sequences.reaches_end], part[sequences.reaches_end]
-            )
-            for name, part in ends.items()
-        }
-        state = forget(state, storage.column("dones")[-1])
+        state = sequences.last_states(ends, num_envs)
         last_values, _ = policy.values(last_obs, state)
         values_of_finals = None
         if finals is not None:
