@@ -117,6 +117,10 @@ class ExtensionList:
             self._names.append(f"{component.name}#{count + 1}" if count else component.name)
         self._latest: tuple[TensorDict, TensorDict] | None = None  # what the env gave last, and what was made of it
 
+    def overrides(self, index: int, hook: str) -> bool:
+        """Whether an extension does something at a hook."""
+        return _has(self.extensions[index], hook)
+
     def extend(self, spec: EnvSpec) -> EnvSpec:
         """The env's spec with the observation groups that extensions add."""
         groups = dict(spec.observations)

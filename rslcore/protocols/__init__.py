@@ -5,7 +5,7 @@ Legend for every shape in these modules: N envs, T steps of a rollout, B rows of
 
 from rslcore.protocols.algorithm import Algorithm
 from rslcore.protocols.distribution import Distribution
-from rslcore.protocols.env import Env, EnvStep
+from rslcore.protocols.env import Env, EnvStep, RandomStartEnv
 from rslcore.protocols.extension import Extension
 from rslcore.protocols.logger import Logger
 from rslcore.protocols.network import Network, RecurrentNetwork
@@ -23,6 +23,7 @@ __all__ = [
     "Logger",
     "Network",
     "Policy",
+    "RandomStartEnv",
     "RecurrentNetwork",
     "Runner",
     "Storage",

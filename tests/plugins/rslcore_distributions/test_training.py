@@ -82,11 +82,11 @@ def build_policy(small_config):
 def test_policy_lets_the_distribution_initialize_the_output_layer(build_policy):
     policy = build_policy()
     assert policy.actor.output_layer is policy.actor.layers[-1]
-    params = policy.actor_params(TensorDict({"policy": torch.randn(5, 3)}, batch_size=[5]))
+    params, _ = policy.actor_params(TensorDict({"policy": torch.randn(5, 3)}, batch_size=[5]), {})
     torch.testing.assert_close(params["std"], torch.full((5, 1), 0.3))
 
 
 def test_policy_leaves_a_network_without_output_layer_as_it_is(build_policy, monkeypatch):
     monkeypatch.delattr("rslcore_networks.mlp.Mlp.output_layer")
-    params = build_policy().actor_params(TensorDict({"policy": torch.randn(5, 3)}, batch_size=[5]))
+    params, _ = build_policy().actor_params(TensorDict({"policy": torch.randn(5, 3)}, batch_size=[5]), {})
     assert len(params["std"].unique()) > 1
