@@ -22,7 +22,7 @@ from rslcore.context import Context
 from rslcore.errors import CheckpointError, listed
 from rslcore.modules import ModuleTable
 from rslcore.protocols import EnvStep, Policy, Storage
-from rslcore.specs import EnvSpec
+from rslcore.specs import EnvSpec, TensorSpec
 
 
 @attrs.frozen
@@ -33,11 +33,13 @@ class Bindings:
         policy: The policy that the algorithm trains, on its device.
         modules: Where the extension registers the modules that it trains.
         storage: Where the columns that it declared are written.
+        groups: The observation groups that the policy sees, those that extensions add among them.
     """
 
     policy: Policy
     modules: ModuleTable
     storage: Storage
+    groups: Mapping[str, TensorSpec]
 
 
 @attrs.frozen
@@ -134,10 +136,11 @@ class ExtensionList:
         Raises:
             ConfigError: An extension takes a name that another one has taken.
         """
+        groups = self.extend(self._context.env_spec).observations
         for index, extension in enumerate(self.extensions):
             try:
                 storage.add_fields(extension.fields())
-                extension.bind(Bindings(policy, modules, storage))
+                extension.bind(Bindings(policy, modules, storage, groups))
             except ValueError as error:  # a name that another extension has taken
                 raise self._context.error(f"extensions[{index}]", str(error)) from error
 

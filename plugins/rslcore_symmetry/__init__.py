@@ -1,0 +1,1 @@
+"""Symmetry as an rslcore plugin."""
