@@ -196,7 +196,8 @@ def evaluate(
                 f"'{path}' was trained with observations {loaded.env_spec.observations} and actions "
                 f"{loaded.env_spec.actions}; the env now has {env.spec.observations} and {env.spec.actions}"
             )
-        policy = _policy(attrs.evolve(context, env=env, spec=env.spec), loaded.algorithm)
+        # Built without the env, as on a robot, so that nothing which only training needs is asked for.
+        policy = _policy(attrs.evolve(context, spec=env.spec), loaded.algorithm)
         returns, lengths = _play(env, policy, episodes)
     return EvaluationResult(path, loaded.iteration, tuple(returns), tuple(lengths))
 

@@ -29,14 +29,19 @@ def find_mirror(target: str, context: Context) -> Mirror:
     Raises:
         ConfigError: There is no such function.
     """
-    if fault := find_target_fault(target):
-        is_missing = "there is no module" in fault or "No module" in fault
-        hint = "; install the package that has it, or put its folder on PYTHONPATH" if is_missing else ""
-        raise context.error("function", fault + hint)
     try:
+        if fault := find_target_fault(target):
+            is_missing = "there is no module" in fault or "No module" in fault
+            hint = "; install the package that has it, or put its folder on PYTHONPATH" if is_missing else ""
+            raise context.error("function", fault + hint)
         function: Mirror = import_target(target)
+    except ConfigError:
+        raise
     except RslcoreError as error:
         raise context.error("function", str(error)) from error
+    except Exception as error:  # the module is the user's code
+        reason = f"{type(error).__name__}: {error}"
+        raise context.error("function", f"'{target}' does not import: {reason}") from error
     if not callable(function):
         raise context.error("function", f"'{target}' is no function but {type(function).__name__}")
     return function
@@ -81,14 +86,14 @@ def count_copies(function: Mirror, groups: dict[str, TensorSpec], actions: Tenso
             "should return a TensorDict and a Tensor, it returns "
             f"{type(mirrored).__name__} and {type(mirrored_actions).__name__}"
         )
-    if only_obs[0] is None or only_actions[1] is None:
-        raise fail("returns None for what it is given when the other is None")
     rows = len(mirrored_actions)
     copies = rows // NUM_PROBES
     if rows % NUM_PROBES or copies < 2:
         raise fail(f"should return them two times or more, it returns {rows} rows of actions")
     if missing := [name for name in groups if name not in mirrored.keys()]:  # noqa: SIM118 - TensorDict
         raise fail(f"leaves out the observation groups {listed(missing)}")
+    if list(mirrored.batch_size) != [rows]:
+        raise fail(f"should return a TensorDict of batch size [{rows}], it is {list(mirrored.batch_size)}")
     columns = {f"observation group '{name}'": (mirrored[name], obs[name]) for name in groups}
     for name, (found, given) in {**columns, "actions": (mirrored_actions, taken)}.items():
         expected = [rows, *given.shape[1:]]
@@ -96,4 +101,14 @@ def count_copies(function: Mirror, groups: dict[str, TensorSpec], actions: Tenso
             raise fail(f"should return {name} as {expected} {given.dtype}, it is {list(found.shape)} {found.dtype}")
         if not torch.equal(found[:NUM_PROBES], given):
             raise fail(f"should return the original rows of {name} first, unchanged")
+    same_obs = isinstance(only_obs[0], TensorDict) and all(
+        _equal(only_obs[0].get(name), mirrored[name]) for name in groups
+    )
+    if not same_obs or not _equal(only_actions[1], mirrored_actions):
+        what = "actions" if same_obs else "observations"
+        raise fail(f"should return the same {what} when the other argument is None")
     return copies
+
+
+def _equal(found: Any, expected: Tensor) -> bool:
+    return isinstance(found, Tensor) and torch.equal(found, expected)

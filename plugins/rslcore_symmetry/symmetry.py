@@ -36,15 +36,16 @@ class Symmetry(Extension):
         context: The surroundings of the algorithm.
 
     Raises:
-        ConfigError: The function that mirrors is not found or does not do so, or a mirror loss is asked for where
-            actions are discrete.
+        ConfigError: The function that mirrors is not found or does not do so, a mirror loss is asked for where
+            actions are discrete, or an extension before this one adds rows too.
     """
 
     config: SymmetryConfig
 
     def __init__(self, config: SymmetryConfig, context: Context) -> None:
         super().__init__(config, context)
-        self._function = find_mirror(config.function, context)
+        # A policy that is loaded for acting is not mirrored, and the function may not be installed there.
+        self._function = find_mirror(config.function, context) if context.env is not None else None
         self._is_discrete = context.env_spec.actions.is_discrete
         if config.use_mirror_loss and self._is_discrete:
             raise context.error("use_mirror_loss", "is for continuous actions; discrete ones have no distance")
@@ -55,14 +56,11 @@ class Symmetry(Extension):
         if not isinstance(policy, ActorCriticPolicy):
             raise self.context.error("name", "'symmetry' needs a policy with an actor and a critic")
         self._policy = policy
-        if self.context.env is None:  # a policy that is loaded for acting is not mirrored
+        if self._function is None:
             return
         groups = dict(bindings.groups)
         self._copies = count_copies(self._function, groups, policy.distribution.action_spec(), self.context)
-        specs = {name: inner for name, inner in policy.state_specs().items() if inner}
-        num_envs = self.context.env_spec.num_envs
-        self._twins = [zero_states(specs, num_envs, self.context.device) for _ in range(self._copies - 1)]
-        self._next_twins = self._twins
+        self._twins = self._next_twins = self._new_twins()
 
     @torch.no_grad()
     def after_rollout(self, storage: Storage) -> None:
@@ -70,7 +68,7 @@ class Symmetry(Extension):
         if not self._twins[0]:
             return
         rows, sequences = storage.sequences()
-        mirrored = self._mirror_obs(storage.observations()[rows])
+        mirrored, _ = self._mirror(storage.observations()[rows], None)
         num_envs = self.context.env_spec.num_envs
         self._next_twins = []
         for twin, obs in zip(self._twins, mirrored.split(len(rows))[1:], strict=True):
@@ -84,12 +82,10 @@ class Symmetry(Extension):
         """Put the mirrored rows behind the original ones."""
         if not self.config.use_data_augmentation:
             return batch
-        obs, actions = self._function(env=self.context.env, obs=batch.obs, actions=batch["actions"])
-        assert obs is not None
-        assert actions is not None
+        obs, actions = self._mirror(batch.obs, batch["actions"])
+        sequences, states = self._mirrored_sequences(batch)
         columns = {name: torch.cat([column] * self._copies) for name, column in batch.columns.items()}
         columns["actions"] = actions
-        sequences, states = self._mirrored_sequences(batch)
         return attrs.evolve(batch, columns=columns, obs=obs, sequences=sequences, states=states)
 
     def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
@@ -98,31 +94,44 @@ class Symmetry(Extension):
             return {}
         with torch.set_grad_enabled(self.config.use_mirror_loss):
             actions = self._policy.distribution.deterministic(self._mirrored_params(batch, outputs["params"]))
-            count = len(actions) // self._copies
-            _, targets = self._function(env=self.context.env, obs=None, actions=actions[:count].detach())
-            assert targets is not None
-            loss = functional.mse_loss(actions[count:], targets[count:])
+            count = batch.num_original
+            _, targets = self._mirror(None, actions[:count].detach())
+            loss = functional.mse_loss(actions[count : self._copies * count], targets[count:])
         return {"symmetry": (loss, self.config.mirror_loss_coeff if self.config.use_mirror_loss else 0.0)}
 
     def after_update(self, storage: Storage) -> None:
         """The next rollout begins where the twins are now."""
         self._twins = self._next_twins
 
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The episodes of a resumed run are new ones: the twins have seen nothing of them."""
+        if self._function is not None:
+            self._twins = self._next_twins = self._new_twins()
+
     def _mirrored_params(self, batch: Batch, params: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The actor's parameters for the original rows and the mirrored ones, `[K * B, ...]`."""
         if self.config.use_data_augmentation:
             return params
         sequences, states = self._mirrored_sequences(batch)
-        mirrored, _ = self._policy.actor_params(self._mirror_obs(batch.obs), states.get("actor", {}), sequences)
-        return mirrored
+        mirrored, _ = self._mirror(batch.obs, None)
+        params, _ = self._policy.actor_params(mirrored, states.get("actor", {}), sequences)
+        return params
 
-    def _mirror_obs(self, obs: TensorDict) -> TensorDict:
-        mirrored, _ = self._function(env=self.context.env, obs=obs, actions=None)
-        assert mirrored is not None
-        return mirrored
+    def _mirror(self, obs: TensorDict | None, actions: Tensor | None) -> tuple[Any, Any]:
+        """Call the function; `[K * B, ...]` of each that is not None."""
+        assert self._function is not None
+        return self._function(env=self.context.env, obs=obs, actions=actions)
+
+    def _new_twins(self) -> list[dict[str, State]]:
+        """The states of twins that have seen nothing, one item a mirrored copy."""
+        specs = {name: inner for name, inner in self._policy.state_specs().items() if inner}
+        num_envs = self.context.env_spec.num_envs
+        return [zero_states(specs, num_envs, self.context.device) for _ in range(self._copies - 1)]
 
     def _mirrored_sequences(self, batch: Batch) -> tuple[Sequences | None, dict[str, State]]:
         """Sequences and states of the original rows and the mirrored ones."""
+        if len(batch) != batch.num_original:
+            raise self.context.error("name", "'symmetry' cannot mirror rows that other extensions add; use it alone")
         if batch.sequences is None:
             return None, {}
         states: dict[str, State] = {}

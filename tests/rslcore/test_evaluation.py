@@ -6,8 +6,9 @@ import numpy
 import pytest
 import torch
 
-from rslcore.errors import CheckpointError, RunError
-from rslcore.evaluation import evaluate, load_policy
+from rslcore.errors import CheckpointError, ConfigError, RunError
+from rslcore.evaluation import InferencePolicy, evaluate, load_policy
+from rslcore.registry import default_registry
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.training import train
 
@@ -144,3 +145,42 @@ def test_evaluate_takes_a_checkpoint_as_a_number(run):
 def test_evaluate_no_episode_is_refused(run):
     with pytest.raises(ValueError, match="^episodes should be at least 1, it is 0$"):
         evaluate(run, episodes=0)
+
+
+def test_state_of_a_policy_is_plain_and_makes_the_same_policy(small_config, tmp_path):
+    network = "{name: gru, rnn_hidden_dim: 6, hidden_dims: [8], normalize: true}"
+    config = small_config(
+        f"policy.actor.network={network}", "env.kwargs={max_episode_steps: 5}", "algorithm.num_mini_batches=2"
+    )
+    policy = load_policy(train(config, log_root=tmp_path, quiet=True).path)
+    torch.save(policy.state_dict(), tmp_path / "policy.pt")
+    state = torch.load(tmp_path / "policy.pt", weights_only=True)
+    other = InferencePolicy.from_state(state, torch.device("cpu"), default_registry())
+    assert other.spec == policy.spec
+    for reset in (None, torch.tensor([True, False, False]), None):
+        obs = {"policy": torch.randn(3, 4)}
+        assert torch.equal(other(obs), policy(obs))
+        if reset is not None:
+            policy.reset(reset)
+            other.reset(reset)
+
+
+def test_state_of_a_policy_whose_plugin_is_not_installed_is_refused(run):
+    state = load_policy(run).state_dict()
+    state["config"]["algorithm"]["name"] = "ppo2"
+    message = (
+        "^1 problem in the config of a policy in the checkpoint:\n"
+        "  algorithm.name: there is no algorithm 'ppo2'; did you mean 'ppo'"
+    )
+    with pytest.raises(ConfigError, match=message):
+        InferencePolicy.from_state(state, torch.device("cpu"), default_registry())
+
+
+def test_evaluate_builds_the_policy_without_the_env(run, monkeypatch):
+    from rslcore import evaluation
+
+    built = []
+    original = evaluation.build_algorithm
+    monkeypatch.setattr(evaluation, "build_algorithm", lambda context: built.append(context) or original(context))
+    evaluate(run, episodes=1)
+    assert [(context.env, context.restoring) for context in built] == [(None, True)]
