@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 import torch
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -65,7 +65,7 @@ class GymnasiumEnv:
                 num_envs=config.num_envs,
                 observations=observation_specs(self._envs.single_observation_space, config.groups, context),
                 actions=action_spec(self._envs.single_action_space, config.rescale_actions, context),
-                max_episode_length=None if self._envs.spec is None else self._envs.spec.max_episode_steps,
+                max_episode_length=self._find_limit(config),
             )
         except ConfigError:
             self._envs.close()
@@ -107,18 +107,26 @@ class GymnasiumEnv:
 
     def randomize_episode_steps(self) -> None:
         """Take the running episodes to be under way already, each by a random number of steps."""
-        limit = self.spec.max_episode_length
+        at, limit = "runner.init_at_random_ep_len", self.spec.max_episode_length
         if limit is None:
-            raise ConfigError.at(
-                "runner.init_at_random_ep_len", f"'{self._id}' has no limit of steps to be random below"
-            )
+            raise ConfigError.at(at, f"'{self._id}' has no limit of steps to be random below")
         steps = torch.randint(limit, (self.spec.num_envs,)).numpy()
-        with self._named_errors("randomize_episode_steps"):
-            if self._resets_next_step:
-                # Gymnasium's own vectorised envs count for all envs in one array.
-                self._envs.unwrapped.steps[:] = steps  # type: ignore[attr-defined]
-            else:
-                self._envs.set_attr("_elapsed_steps", steps.tolist())  # type: ignore[attr-defined]
+        if isinstance(self._envs, SyncVectorEnv | AsyncVectorEnv):
+            with self._named_errors("randomize_episode_steps"):
+                self._envs.set_attr("_elapsed_steps", steps.tolist())
+            return
+        # Gymnasium's own vectorised envs count for all envs in one array.
+        counts = getattr(self._envs.unwrapped, "steps", None)
+        if not isinstance(counts, numpy.ndarray) or counts.shape != steps.shape:
+            raise ConfigError.at(at, f"the vectorised version of '{self._id}' does not show its steps; write sync")
+        counts[:] = steps
+
+    def _find_limit(self, config: GymnasiumConfig) -> int | None:
+        """The time limit: the env's own, unless the config gives another one."""
+        limit: int | None = config.kwargs.get("max_episode_steps")
+        if limit is None and self._envs.spec is not None:
+            limit = self._envs.spec.max_episode_steps
+        return None if limit == -1 else limit  # Gymnasium's word for no limit
 
     def close(self) -> None:
         """Close the envs."""

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from rslcore.context import Context
+from rslcore.errors import ConfigError
 from rslcore.specs import ActionSpec, TensorSpec
 
 DEFAULT_GROUP = "policy"
@@ -53,11 +54,13 @@ def _split_specs(
     if not isinstance(space, spaces.Box) or len(space.shape) != 1:
         raise context.error("groups", f"observations are {space}; only a 1-D Box can be split into groups")
     size = space.shape[0]
-    for name, entries in groups.items():
-        if not entries or not all(0 <= entry < size for entry in entries):
-            raise context.error(
-                f"groups.{name}", f"{list(entries)} should be entries of the observation, from 0 to {size - 1}"
-            )
+    errors = [
+        context.error(f"groups.{name}", f"{list(entries)} should be entries of the observation, from 0 to {size - 1}")
+        for name, entries in groups.items()
+        if not entries or not all(0 <= entry < size for entry in entries)
+    ]
+    if errors:
+        raise ConfigError([problem for error in errors for problem in error.problems])
     dtype = _tensor_spec(space).dtype
     return {name: TensorSpec((len(entries),), dtype) for name, entries in groups.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 
 import numpy
 import pytest
@@ -213,3 +214,118 @@ def test_env_that_fails_in_a_worker_process_is_named_and_closes(build):
 )
 def test_unsupported_space_is_refused(build, kwargs, message):
     assert error_of(build, "rslcore_tests/Spaces-v0", num_envs=1, kwargs=kwargs) == message
+
+
+# Groups
+
+
+def test_groups_split_an_observation(build):
+    env = build("CartPole-v1", num_envs=3, groups={"policy": (0, 2), "privileged": (3, 1, 0)})
+    whole = build("CartPole-v1", num_envs=3)
+    assert env.spec.observations == {"policy": TensorSpec((2,)), "privileged": TensorSpec((3,))}
+    obs, expected = env.reset(), whole.reset()["policy"]
+    assert torch.equal(obs["policy"], expected[:, [0, 2]])
+    assert torch.equal(obs["privileged"], expected[:, [3, 1, 0]])
+    push = torch.ones(3, 1, dtype=torch.int64)
+    obs, expected = env.step(push).obs, whole.step(push).obs["policy"]
+    assert torch.equal(obs["policy"], expected[:, [0, 2]])
+    assert torch.equal(obs["privileged"], expected[:, [3, 1, 0]])
+
+
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_groups_split_the_final_observation_too(build, vectorization):
+    groups = {"policy": (1,), "episode": (0, 1)}
+    env = build("rslcore_tests/Count-v0", num_envs=2, vectorization=vectorization, groups=groups)
+    obs = env.reset()
+    assert {name: group.tolist() for name, group in obs.items()} == {
+        "policy": [[0.0], [0.0]],
+        "episode": [[0.0, 0.0], [0.0, 0.0]],
+    }
+    step = env.step(torch.tensor([[0], [1]]))
+    assert step.obs["policy"].tolist() == [[1.0], [0.0]]
+    assert step.obs["episode"].tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert step.final_obs["policy"].tolist() == [[1.0], [1.0]]
+    assert step.final_obs["episode"].tolist() == [[0.0, 1.0], [0.0, 1.0]]
+
+
+def test_groups_whose_entries_do_not_exist_are_all_refused(build):
+    assert error_of(build, "CartPole-v1", groups={"policy": (0, 4), "none": (), "last": (-1,), "fine": (3,)}) == (
+        "3 problems:\n"
+        "  env.groups.policy: [0, 4] should be entries of the observation, from 0 to 3\n"
+        "  env.groups.none: [] should be entries of the observation, from 0 to 3\n"
+        "  env.groups.last: [-1] should be entries of the observation, from 0 to 3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("space", "shown"),
+    [
+        (spaces.Box(0, 255, (2, 2), numpy.uint8), "Box(0, 255, (2, 2), uint8)"),
+        (spaces.Dict({"policy": spaces.Box(-1.0, 1.0, (2,))}), "Dict('policy': Box(-1.0, 1.0, (2,), float32))"),
+    ],
+)
+def test_groups_of_what_is_no_vector_are_refused(build, space, shown):
+    kwargs = {"observation_space": space}
+    assert error_of(build, "rslcore_tests/Spaces-v0", num_envs=1, kwargs=kwargs, groups={"policy": (0,)}) == (
+        f"env.groups: observations are {shown}; only a 1-D Box can be split into groups"
+    )
+
+
+# Episodes that are under way
+
+
+@pytest.mark.parametrize(
+    ("id", "options"),
+    [
+        ("rslcore_tests/Count-v0", {"vectorization": "sync", "kwargs": {"max_episode_steps": 20}}),
+        ("rslcore_tests/Count-v0", {"vectorization": "async", "kwargs": {"max_episode_steps": 20}}),
+        ("CartPole-v1", {"kwargs": {"max_episode_steps": 20, "sutton_barto_reward": True}}),
+    ],
+    ids=["sync", "async", "own"],
+)
+def test_randomize_episode_steps_spreads_the_first_limits(build, id, options):
+    torch.manual_seed(0)
+    env = build(id, num_envs=8, **options)
+    env.reset()
+    env.randomize_episode_steps()
+    lengths = torch.zeros(8)
+    for number in range(1, 21):
+        # CartPole stays up for some ten steps if it is pushed to and fro.
+        step = env.step(torch.full((8, 1), number % 2 if id == "CartPole-v1" else 0, dtype=torch.int64))
+        lengths[(lengths == 0) & step.truncated] = number
+    torch.manual_seed(0)
+    expected = 20 - torch.randint(20, (8,))
+    ended = lengths > 0
+    assert ended.sum() >= 4
+    assert torch.equal(lengths[ended].long(), expected[ended])
+    assert len(expected.unique()) > 4
+
+
+def test_randomize_episode_steps_concerns_the_first_episodes_only(build):
+    env = build("rslcore_tests/Count-v0", num_envs=1, vectorization="sync", kwargs={"max_episode_steps": 4})
+    env.reset()
+    env.randomize_episode_steps()
+    truncated = [env.step(torch.zeros(1, 1, dtype=torch.int64)).truncated.item() for _ in range(12)]
+    ends = [index for index, value in enumerate(truncated) if value]
+    assert [later - earlier for earlier, later in itertools.pairwise(ends)] == [4, 4]
+
+
+def test_randomize_episode_steps_without_a_limit_is_refused(build):
+    env = build("rslcore_tests/Fails-v0", num_envs=2)
+    with pytest.raises(ConfigError) as caught:
+        env.randomize_episode_steps()
+    assert str(caught.value) == (
+        "runner.init_at_random_ep_len: 'rslcore_tests/Fails-v0' has no limit of steps to be random below"
+    )
+
+
+@pytest.mark.parametrize(("given", "limit"), [({}, 500), ({"max_episode_steps": 7}, 7)])
+@pytest.mark.parametrize("vectorization", ["sync", "auto"])
+def test_spec_has_the_limit_that_the_config_gives(build, vectorization, given, limit):
+    env = build("CartPole-v1", num_envs=1, vectorization=vectorization, kwargs=given)
+    assert env.spec.max_episode_length == limit
+
+
+def test_spec_of_an_env_whose_limit_is_taken_away_has_none(build):
+    env = build("Pendulum-v1", num_envs=1, kwargs={"max_episode_steps": -1})
+    assert env.spec.max_episode_length is None
