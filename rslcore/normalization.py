@@ -38,6 +38,8 @@ class EmpiricalNormalization(nn.Module):
     @torch.no_grad()
     def update(self, rows: Tensor) -> None:
         """Merge rows `[B, D]` into the statistics (Chan, Golub and LeVeque 1983, equation 2.1)."""
+        if not len(rows):
+            return
         variance, mean = torch.var_mean(rows, dim=0, correction=0)
         self.count += len(rows)
         share = (len(rows) / self.count).to(mean.dtype)

@@ -12,6 +12,7 @@ from torch.profiler import ExecutionTraceObserver
 
 from rslcore.config import ExperimentConfig, load_config
 from rslcore.registry import Registry
+from rslcore.training import train
 
 sys.path.insert(0, str(Path(__file__).parent))
 import envs
@@ -60,5 +61,42 @@ def small_config() -> Callable[..., ExperimentConfig]:
 
     def load(*overrides: str, recipe: str = "cartpole") -> ExperimentConfig:
         return load_config(recipe, (*SMALL, *overrides))
+
+    return load
+
+
+GROUPS = "env.groups={policy: [0, 1], privileged: [2]}"
+"""The angle of a pendulum for everyone, its speed for those that are privileged."""
+
+
+@pytest.fixture(scope="session")
+def pendulum_teachers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two short runs of PPO that see all of a pendulum: `mlp`, and `gru`, which remembers."""
+    runs = {}
+    for name in ("mlp", "gru"):
+        network = f"{{name: {name}, groups: [policy, privileged], hidden_dims: [8], normalize: true}}"
+        overrides = (GROUPS, f"experiment={name}", "algorithm.num_mini_batches=2")
+        networks = [f"policy.{part}.network={network}" for part in ("actor", "critic")]
+        config = load_config("pendulum", (*SMALL, *overrides, *networks))
+        runs[name] = train(config, log_root=tmp_path_factory.mktemp("teachers"), quiet=True).path
+    return runs
+
+
+@pytest.fixture
+def pendulum_student(
+    small_config: Callable[..., ExperimentConfig], pendulum_teachers: dict[str, Path]
+) -> Callable[..., ExperimentConfig]:
+    """Distillation of a teacher into a student that sees the pendulum's angle."""
+
+    def load(*overrides: str, student: str = "{name: mlp, hidden_dims: [8]}", teacher: str = "mlp") -> ExperimentConfig:
+        distribution = "{name: gaussian, init_std: 0.1}"
+        return small_config(
+            GROUPS,
+            f"policy={{name: student_teacher, student: {{network: {student}, distribution: {distribution}}}, "
+            f"teacher: {{run: {pendulum_teachers.get(teacher, teacher)}}}}}",
+            "algorithm={name: distillation, optimizer: sgd, learning_rate: 0.1}",
+            *overrides,
+            recipe="pendulum",
+        )
 
     return load

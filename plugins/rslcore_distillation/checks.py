@@ -34,7 +34,7 @@ def check_loss(config: DistillationConfig, context: Context) -> None:
 
 
 def check_extensions(config: DistillationConfig, extensions: ExtensionList, context: Context) -> None:
-    """Raises ConfigError for an extension that does nothing but change rewards."""
+    """Raises ConfigError for an extension that changes rewards."""
     for index, component in enumerate(config.extensions):
         if extensions.overrides(index, "shape_reward"):
             raise context.error(

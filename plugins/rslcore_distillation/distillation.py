@@ -7,7 +7,7 @@ Legend: N envs, T steps of a rollout, B rows of a window, A actions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -91,10 +91,11 @@ class Distillation:
 
     def act(self, obs: TensorDict) -> Tensor:
         """Actions `[N, A]` of the student, or, by its share, of the teacher, for observations `[N, ...]`."""
+        # What extensions do to observations is the student's; the teacher brings its own.
+        teacher_actions = self.policy.teacher_actions(obs)
         obs = self.extensions.observe(obs)
         params, self._state = self.policy.student_params(obs, self._state)
         actions = self.policy.distribution.sample(params)
-        teacher_actions = self.policy.teacher_actions(obs)
         if self._teacher_share > 0.0:
             teacher_acts = torch.rand(len(actions), 1, device=self.device) < self._teacher_share
             actions = torch.where(teacher_acts, teacher_actions, actions)
@@ -126,13 +127,10 @@ class Distillation:
         config, hooks = self.config, self.extensions.hooks
         for after_rollout in hooks.after_rollout:
             after_rollout(self.storage)
-        for _ in range(config.num_learning_epochs):
-            self._state = self._first_state
-            windows = self.storage.windows(config.gradient_length, sequential=self._sequential)
-            num_windows = -(-self._num_steps // config.gradient_length)
-            rows = config.gradient_length * self._num_envs
-            for batch in self.extensions.draw(map(self._with_state, windows), num_windows, rows):
-                self._step_on(batch)
+        window = min(config.gradient_length, self._num_steps)
+        num_updates = config.num_learning_epochs * -(-self._num_steps // window)
+        for batch in self.extensions.draw(self._windows(), num_updates, window * self._num_envs):
+            self._step_on(batch)
         # The next rollout goes on from what the student as it is now would remember, not from what it was before.
         self._first_state = self._state
         for after_update in hooks.after_update:
@@ -145,11 +143,17 @@ class Distillation:
         self.storage.clear()
         return metrics
 
-    def _with_state(self, batch: Batch) -> Batch:
-        """The window with what the student remembered before its sequences."""
-        if batch.sequences is not None:
-            batch.states = {"student": batch.sequences.first_states(self._state)}
-        return batch
+    def _windows(self) -> Iterator[Batch]:
+        """The windows of all epochs, each with what the student remembers before its sequences."""
+        for _ in range(self.config.num_learning_epochs):
+            self._state = self._first_state
+            for batch in self.storage.windows(self.config.gradient_length, sequential=self._sequential):
+                if not len(batch):  # all envs were resetting: nothing to learn from, nothing to remember
+                    self._state = self._zero_state
+                    continue
+                if batch.sequences is not None:
+                    batch.states = {"student": batch.sequences.first_states(self._state)}
+                yield batch
 
     def _step_on(self, batch: Batch) -> None:
         """One optimizer step."""
@@ -164,8 +168,9 @@ class Distillation:
             error = squared_error if self.config.loss_type == "mse" else huber_error
             errors = error(actions, batch["teacher_actions"])
         behavior = errors.mean()
-        # The sum over the steps of a window, each a mean over envs: a longer window makes a larger step.
-        loss = behavior * (len(batch) / self._num_envs)
+        # The sum over the steps of a window, each a mean over envs: a longer window makes a larger step. Rows that
+        # extensions add are more envs, not more steps.
+        loss = behavior * (batch.num_original / self._num_envs)
         self._means.add({"Loss/behavior": behavior})
 
         outputs = {"params": params, "actions": actions}

@@ -27,7 +27,7 @@ class TeacherConfig:
         attrs.NOTHING,
         "The run's folder, a checkpoint in it, or an experiment's folder, whose latest run is taken.",
     )
-    checkpoint: str = option("latest", "`latest`, an iteration, or a file.")
+    checkpoint: str | int = option("latest", "`latest`, an iteration, or a file.")
 
 
 @config

@@ -16,7 +16,7 @@ from rslcore.errors import ConfigError, RslcoreError, listed
 from rslcore.evaluation import InferencePolicy, load_policy
 from rslcore.protocols import Distribution
 from rslcore.recurrence import Sequences, State, run_network, state_specs
-from rslcore.specs import TensorSpec
+from rslcore.specs import ActionSpec, TensorSpec
 from rslcore_student_teacher.config import StudentTeacherConfig
 
 
@@ -109,7 +109,8 @@ def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePol
         teacher = load_policy(run, checkpoint=checkpoint, device=str(context.device), registry=context.registry)
     except RslcoreError as error:
         raise context.error("teacher.run", f"the teacher cannot be loaded: {error}") from error
-    ours, theirs = context.env_spec, teacher.spec
+    # The env's own groups: those that extensions of this run add or replace are the student's.
+    ours, theirs = (context.env_spec if context.env is None else context.env.spec), teacher.spec
     problems = []
     for group, spec in theirs.observations.items():
         if group not in ours.observations:
@@ -117,9 +118,14 @@ def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePol
         elif ours.observations[group] != spec:
             problems.append(f"it sees '{group}' as {spec}, the env gives {ours.observations[group]}")
     if theirs.actions != ours.actions:
-        problems.append(f"its actions are {theirs.actions}, those of the env and the student {ours.actions}")
+        problems.append(f"its actions are {_shown(theirs.actions)}, the env takes {_shown(ours.actions)}")
     if problems:
         raise ConfigError(
             [context.error("teacher.run", f"the teacher '{run}' does not fit: {text}").problems[0] for text in problems]
         )
     return teacher
+
+
+def _shown(actions: ActionSpec) -> str:
+    bounds = "" if actions.is_discrete else f" in {list(actions.low)} to {list(actions.high)}"
+    return f"{actions}{bounds}"
