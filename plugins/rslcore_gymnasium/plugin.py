@@ -22,9 +22,24 @@ def rslcore_register(registry: Registrar) -> None:
         summary="CartPole-v1 with PPO: a return of 475 and more, in seconds.",
     )
     registry.add_recipe(
+        "cartpole_memory",
+        file="rslcore_gymnasium:recipes/cartpole_memory.yaml",
+        summary="CartPole-v1 without its speeds, with PPO and a network that remembers.",
+    )
+    registry.add_recipe(
         "pendulum",
         file="rslcore_gymnasium:recipes/pendulum.yaml",
         summary="Pendulum-v1 with PPO: continuous actions.",
+    )
+    registry.add_recipe(
+        "pendulum_teacher",
+        file="rslcore_gymnasium:recipes/pendulum_teacher.yaml",
+        summary="Pendulum-v1 with PPO, its speed in a group of its own: the teacher of pendulum_student.",
+    )
+    registry.add_recipe(
+        "pendulum_student",
+        file="rslcore_gymnasium:recipes/pendulum_student.yaml",
+        summary="Pendulum-v1 without its speed: distillation of pendulum_teacher, to be trained first.",
     )
     registry.add_recipe(
         "halfcheetah",

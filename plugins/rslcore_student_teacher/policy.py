@@ -116,9 +116,12 @@ def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePol
         if group not in ours.observations:
             problems.append(f"it sees '{group}', which the env does not have ({listed(ours.observations)})")
         elif ours.observations[group] != spec:
-            problems.append(f"it sees '{group}' as {spec}, the env gives {ours.observations[group]}")
+            given = ours.observations[group]
+            problems.append(f"it sees '{group}' as {_shown_group(spec)}, the env gives {_shown_group(given)}")
     if theirs.actions != ours.actions:
-        problems.append(f"its actions are {_shown(theirs.actions)}, the env takes {_shown(ours.actions)}")
+        problems.append(
+            f"its actions are {_shown_actions(theirs.actions)}, the env takes {_shown_actions(ours.actions)}"
+        )
     if problems:
         raise ConfigError(
             [context.error("teacher.run", f"the teacher '{run}' does not fit: {text}").problems[0] for text in problems]
@@ -126,6 +129,10 @@ def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePol
     return teacher
 
 
-def _shown(actions: ActionSpec) -> str:
+def _shown_group(spec: TensorSpec) -> str:
+    return f"{list(spec.shape)} {spec.dtype}"
+
+
+def _shown_actions(actions: ActionSpec) -> str:
     bounds = "" if actions.is_discrete else f" in {list(actions.low)} to {list(actions.high)}"
     return f"{actions}{bounds}"

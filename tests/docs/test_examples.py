@@ -58,3 +58,10 @@ def test_env_example_trains_from_its_config(monkeypatch, tmp_path):
     config = load_config(EXAMPLES / "reach.yaml", ["iterations=1", "loggers=[]"])
     policy = load_policy(train(config, log_root=tmp_path, quiet=True).path)
     assert set(policy.spec.observations) == {"policy", "privileged"}
+
+
+def test_mirror_example_trains(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    extension = "algorithm.extensions=[{name: symmetry, function: 'pendulum_mirror:mirror', use_mirror_loss: true}]"
+    config = load_config("pendulum", [*SMALL, "algorithm.num_mini_batches=2", extension])
+    assert train(config, log_root=tmp_path, quiet=True).metrics["Loss/symmetry"] >= 0.0

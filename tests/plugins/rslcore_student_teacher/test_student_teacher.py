@@ -188,8 +188,7 @@ def test_teacher_whose_groups_and_actions_do_not_fit_lists_every_problem(pendulu
     start = f"  policy.teacher.run: the teacher '{pendulum_teachers['mlp']}' does not fit: "
     assert error_of(config).splitlines() == [
         "3 problems:",
-        f"{start}it sees 'policy' as TensorSpec(shape=(2,), dtype='float32'), "
-        "the env gives TensorSpec(shape=(3,), dtype='float32')",
+        f"{start}it sees 'policy' as [2] float32, the env gives [3] float32",
         f"{start}it sees 'privileged', which the env does not have ('policy')",
         f"{start}its actions are 1 continuous in [-1.0] to [1.0], the env takes 1 discrete with 2 choices",
     ]
