@@ -24,12 +24,12 @@ def mean_return(path):
 
 
 def test_memory_keeps_a_pole_up_whose_speed_is_hidden(tmp_path):
-    # The recipe's own network remembers; five seeds reached @@RANGE@@ where networks without memory end at about 45.
+    # The recipe's own network remembers; five seeds reached 205 to 377, networks without memory about 45.
     returns = []
     for networks in ([], [f"policy.{part}.network={MEMORYLESS}" for part in ("actor", "critic")]):
         config = load_config("cartpole_memory", ["loggers=[]", *networks])
         returns.append(mean_return(train(config, log_root=tmp_path, quiet=True).path))
-    assert returns[0] >= 150.0
+    assert returns[0] >= 130.0
     assert returns[1] <= 75.0
 
 
