@@ -33,11 +33,13 @@ class Bindings:
         policy: The policy that the algorithm trains, on its device.
         modules: Where the extension registers the modules that it trains.
         storage: Where the columns that it declared are written.
+        name: The extension's own name in the algorithm, no other one's: `rnd`, and `rnd#2` for the second such.
     """
 
     policy: Policy
     modules: ModuleTable
     storage: Storage
+    name: str
 
 
 @attrs.frozen
@@ -133,7 +135,7 @@ class ExtensionList:
         for index, extension in enumerate(self.extensions):
             try:
                 storage.add_fields(extension.fields())
-                extension.bind(Bindings(policy, modules, storage))
+                extension.bind(Bindings(policy, modules, storage, self._names[index]))
             except ValueError as error:  # a name that another extension has taken
                 raise self._context.error(f"extensions[{index}]", str(error)) from error
 
