@@ -91,6 +91,7 @@ def test_built_in_plugins_all_load(install):
         "loggers",
         "networks",
         "ppo",
+        "rnd",
         "rollout",
         "runners",
     }
