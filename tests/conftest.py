@@ -62,21 +62,3 @@ def small_config() -> Callable[..., ExperimentConfig]:
         return load_config(recipe, (*SMALL, *overrides))
 
     return load
-
-
-@pytest.fixture
-def count_reads(tmp_path: Path) -> Callable[[Callable[[], object]], int]:
-    """Count the host reads of a call, those inside of operators included."""
-
-    def count(function: Callable[[], object]) -> int:
-        trace = tmp_path / "trace.json"
-        observer = ExecutionTraceObserver().register_callback(str(trace))
-        observer.start()
-        try:
-            function()
-        finally:
-            observer.stop()
-            observer.unregister_callback()
-        return sum(node["name"] == "aten::_local_scalar_dense" for node in json.loads(trace.read_text())["nodes"])
-
-    return count

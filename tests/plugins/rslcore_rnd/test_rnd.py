@@ -39,7 +39,7 @@ def build(context):
     def make(**options):
         config = default_registry().config_class("extension", "rnd")(**SMALL | options)
         extension = context.build(ExtensionComponent("rnd", config), "algorithm.extensions[0]")
-        extension.bind(Bindings(None, ModuleTable(context.device), None, "rnd"))
+        extension.bind(Bindings(None, ModuleTable(context.device), None, {}, "rnd"))
         (target,), (predictor,) = extension.networks.target, extension.networks.predictor
         with torch.no_grad():
             nn.init.zeros_(target.bias)
