@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rslcore.batch import Batch
     from rslcore.config import ExperimentConfig, load_config
     from rslcore.evaluation import EvaluationResult, InferencePolicy, evaluate, load_policy
     from rslcore.extension import Bindings, Extension, Transition
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 
 # Imported when first used: `rslcore list-plugins` must not wait for torch.
 _LAZY = {
+    "Batch": "rslcore.batch",
     "Bindings": "rslcore.extension",
     "EvaluationResult": "rslcore.evaluation",
     "ExperimentConfig": "rslcore.config",
@@ -37,6 +39,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "Batch",
     "Bindings",
     "EvaluationResult",
     "ExperimentConfig",

@@ -29,6 +29,8 @@ class Context:
         num_steps_per_env: T, the number of env steps in a rollout.
         spec: What the env says of itself; None only while the env itself is being built.
         env: The env; None while it is being built, and where a policy is loaded without its env.
+        restoring: Whether the state of a checkpoint is about to be loaded into what is built, so that nothing needs to
+            be fetched from elsewhere.
         path: Place of the component in the config, for messages.
     """
 
@@ -39,6 +41,7 @@ class Context:
     num_steps_per_env: int
     spec: EnvSpec | None = None
     env: Env | None = None
+    restoring: bool = False
     path: str = ""
 
     @property

@@ -13,7 +13,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import ExperimentConfig, missing_requirements
+from rslcore.config import ExperimentConfig, missing_requirements, structure, unstructure
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
 from rslcore.errors import CheckpointError, ConfigError, listed
@@ -21,13 +21,13 @@ from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint
 from rslcore.run.folder import RunFolder
 from rslcore.seeding import seed_everything
+from rslcore.specs import EnvSpec
 from rslcore.training import build_algorithm, num_steps_per_env
 
 if TYPE_CHECKING:
     import os
 
     from rslcore.protocols import Algorithm, Env
-    from rslcore.specs import EnvSpec
 
 
 class InferencePolicy:
@@ -35,14 +35,18 @@ class InferencePolicy:
 
     Args:
         algorithm: In evaluation mode, with its state loaded.
+        context: What the algorithm was built with.
+
+    Attributes:
         spec: Of the env that the policy was trained in: its observation groups and actions.
         device: Where the policy is.
     """
 
-    def __init__(self, algorithm: Algorithm, spec: EnvSpec, device: torch.device) -> None:
-        self.spec = spec
-        self.device = device
+    def __init__(self, algorithm: Algorithm, context: Context) -> None:
+        self.spec = context.env_spec
+        self.device = context.device
         self._algorithm = algorithm
+        self._config = context.config
 
     @torch.no_grad()
     def __call__(self, obs: TensorDict | Mapping[str, Any]) -> Tensor:
@@ -70,8 +74,29 @@ class InferencePolicy:
         return self._algorithm.act_inference(batch)
 
     def reset(self, dones: Tensor | None = None) -> None:
-        """Forget recurrent state for the envs in `dones [N]`, or for all."""
+        """Forget what the policy remembers of the envs in `dones [N]`, or of all."""
         self._algorithm.reset(dones)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole policy as plain data and tensors, so that a checkpoint of another run can carry it."""
+        return {
+            "config": unstructure(self._config),
+            "env_spec": self.spec.to_dict(),
+            "algorithm": self._algorithm.state_dict(),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], device: torch.device, registry: Registry) -> InferencePolicy:
+        """The inverse of `state_dict`.
+
+        Raises:
+            ConfigError: The installed plugins do not fit the config that the policy was trained with.
+        """
+        config = structure(state["config"], ExperimentConfig, registry, "the config of a policy in the checkpoint")
+        spec = EnvSpec.from_dict(state["env_spec"])
+        steps = num_steps_per_env(config)
+        context = Context(registry, config, device, config.seed, steps, spec=spec, restoring=True)
+        return _policy(context, state["algorithm"])
 
 
 @attrs.frozen
@@ -126,8 +151,10 @@ def load_policy(
     registry = registry if registry is not None else default_registry()
     loaded, config, _ = _load(run, checkpoint, registry)
     steps = num_steps_per_env(config)
-    context = Context(registry, config, resolve_device(device), config.seed, steps, spec=loaded.env_spec)
-    return _policy(context, loaded)
+    context = Context(
+        registry, config, resolve_device(device), config.seed, steps, spec=loaded.env_spec, restoring=True
+    )
+    return _policy(context, loaded.algorithm)
 
 
 def evaluate(
@@ -160,14 +187,16 @@ def evaluate(
     loaded, config, path = _load(run, checkpoint, registry)
     seed = config.seed + 10_000 if seed is None else seed
     seed_everything(seed)
-    context = Context(registry, config, resolve_device(device or config.device), seed, num_steps_per_env(config))
+    context = Context(
+        registry, config, resolve_device(device or config.device), seed, num_steps_per_env(config), restoring=True
+    )
     with limited_threads(config.num_threads), contextlib.closing(context.build(config.env, "env")) as env:
         if (env.spec.observations, env.spec.actions) != (loaded.env_spec.observations, loaded.env_spec.actions):
             raise CheckpointError(
                 f"'{path}' was trained with observations {loaded.env_spec.observations} and actions "
                 f"{loaded.env_spec.actions}; the env now has {env.spec.observations} and {env.spec.actions}"
             )
-        policy = _policy(attrs.evolve(context, env=env, spec=env.spec), loaded)
+        policy = _policy(attrs.evolve(context, env=env, spec=env.spec), loaded.algorithm)
         returns, lengths = _play(env, policy, episodes)
     return EvaluationResult(path, loaded.iteration, tuple(returns), tuple(lengths))
 
@@ -189,11 +218,11 @@ def _load(
     return loaded, config, path
 
 
-def _policy(context: Context, loaded: Checkpoint) -> InferencePolicy:
+def _policy(context: Context, state: Mapping[str, Any]) -> InferencePolicy:
     algorithm = build_algorithm(context)
-    algorithm.load_state_dict(loaded.algorithm)
+    algorithm.load_state_dict(state)
     algorithm.eval_mode()
-    return InferencePolicy(algorithm, context.env_spec, context.device)
+    return InferencePolicy(algorithm, context)
 
 
 def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float], list[int]]:
@@ -207,7 +236,7 @@ def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float]
     while left.any():
         step = env.step(policy(obs))
         obs = step.obs
-        policy.reset(step.dones)
+        policy.reset(step.dones if step.valid is None else step.dones | ~step.valid)
         valid = numpy.ones(num_envs, dtype=bool) if step.valid is None else step.valid.cpu().numpy()
         running_returns += step.rewards.cpu().numpy() * valid
         running_lengths += valid

@@ -1,14 +1,14 @@
-"""The base class of extensions, what their hooks are given, and which hooks an algorithm has to call.
+"""The base class of extensions, what their hooks are given, and the list of extensions that an algorithm carries.
 
-An algorithm carries extensions in a list. It looks once which hooks each of them overrides; a hook that nobody
-overrides costs an empty loop. Extensions compose: several of them, from several plugins, work in one run.
+The list looks once which hooks each extension overrides; a hook that nobody overrides costs an empty loop. Extensions
+compose: several of them, from several plugins, work in one run.
 
 Legend: N envs, A actions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -16,9 +16,13 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore import protocols
+from rslcore.batch import Batch
+from rslcore.config import ExtensionComponent
 from rslcore.context import Context
+from rslcore.errors import CheckpointError, listed
 from rslcore.modules import ModuleTable
 from rslcore.protocols import EnvStep, Policy, Storage
+from rslcore.specs import EnvSpec
 
 
 @attrs.frozen
@@ -78,14 +82,118 @@ class Hooks:
     shape_reward: tuple[Callable[[Transition, Tensor], Tensor], ...]
     after_step: tuple[Callable[[Transition], None], ...]
     after_rollout: tuple[Callable[[Storage], None], ...]
-    losses: tuple[Callable[[TensorDict, Mapping[str, Any]], Mapping[str, tuple[Tensor, float]]], ...]
-    after_minibatch: tuple[Callable[[TensorDict, Mapping[str, Any]], None], ...]
+    samplers: tuple[Callable[[int, int], Mapping[str, Iterator[Any]]], ...]
+    augment: tuple[Callable[[Batch], Batch], ...]
+    losses: tuple[Callable[[Batch, Mapping[str, Any]], Mapping[str, tuple[Tensor, float]]], ...]
+    after_minibatch: tuple[Callable[[Batch, Mapping[str, Any]], None], ...]
     after_update: tuple[Callable[[Storage], None], ...]
     metrics: tuple[Callable[[], Mapping[str, Tensor]], ...]
 
     def __init__(self, extensions: Sequence[protocols.Extension]) -> None:
         for hook in Hooks.__annotations__:
             setattr(self, hook, tuple(getattr(extension, hook) for extension in extensions if _has(extension, hook)))
+
+
+class ExtensionList:
+    """The extensions of an algorithm, and the loops over their hooks.
+
+    Built in three steps: the extensions first, which may add observation groups (`extend`), then the policy and the
+    storage of the algorithm, then `bind`.
+
+    Args:
+        components: From the algorithm's config.
+        context: The algorithm's.
+    """
+
+    def __init__(self, components: Sequence[ExtensionComponent], context: Context) -> None:
+        self._context = context
+        self.extensions: list[Extension] = [
+            context.build(component, f"extensions[{index}]") for index, component in enumerate(components)
+        ]
+        self.hooks = Hooks(self.extensions)
+        self._names: list[str] = []
+        for component in components:
+            count = sum(name.partition("#")[0] == component.name for name in self._names)
+            self._names.append(f"{component.name}#{count + 1}" if count else component.name)
+        self._latest: tuple[TensorDict, TensorDict] | None = None  # what the env gave last, and what was made of it
+
+    def overrides(self, index: int, hook: str) -> bool:
+        """Whether an extension does something at a hook."""
+        return _has(self.extensions[index], hook)
+
+    def extend(self, spec: EnvSpec) -> EnvSpec:
+        """The env's spec with the observation groups that extensions add."""
+        groups = dict(spec.observations)
+        for extension in self.extensions:
+            groups.update(extension.observation_groups())
+        return attrs.evolve(spec, observations=groups)
+
+    def bind(self, policy: Policy, modules: ModuleTable, storage: Storage) -> None:
+        """Declare columns and let each extension register its modules.
+
+        Raises:
+            ConfigError: An extension takes a name that another one has taken.
+        """
+        for index, extension in enumerate(self.extensions):
+            try:
+                storage.add_fields(extension.fields())
+                extension.bind(Bindings(policy, modules, storage))
+            except ValueError as error:  # a name that another extension has taken
+                raise self._context.error(f"extensions[{index}]", str(error)) from error
+
+    def observe(self, obs: TensorDict) -> TensorDict:
+        """Observations with what extensions add, once for each that the env gives.
+
+        The last ones of a rollout are asked for twice: for their values, and to act on in the next rollout.
+        """
+        if self._latest is None or self._latest[0] is not obs:
+            seen = obs
+            for before_act in self.hooks.before_act:
+                seen = before_act(seen)
+            self._latest = obs, seen
+        return self._latest[1]
+
+    def observe_final(self, final_obs: TensorDict) -> TensorDict:
+        """The last observations of ended episodes, with what extensions add."""
+        for extend_final_obs in self.hooks.extend_final_obs:
+            final_obs = extend_final_obs(final_obs)
+        return final_obs
+
+    def draw(self, batches: Iterator[Batch], num_updates: int, batch_size: int) -> Iterator[Batch]:
+        """Minibatches with what samplers draw for each, and augmented."""
+        samplers = {name: it for hook in self.hooks.samplers for name, it in hook(num_updates, batch_size).items()}
+        for batch in batches:
+            for name, iterator in samplers.items():
+                batch.samples[name] = next(iterator)
+            for augment in self.hooks.augment:
+                batch = augment(batch)
+            yield batch
+
+    def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> dict[str, tuple[Tensor, float]]:
+        """All extra losses and their weights; a name that is taken gets a number."""
+        named: dict[str, tuple[Tensor, float]] = {}
+        for losses in self.hooks.losses:
+            for name, loss in losses(batch, outputs).items():
+                count = sum(key.partition("#")[0] == name for key in named)
+                named[f"{name}#{count + 1}" if count else name] = loss
+        return named
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of each extension by name; a second one of a name has a number."""
+        return {name: extension.state_dict() for name, extension in zip(self._names, self.extensions, strict=True)}
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raises CheckpointError if a state was made with other extensions."""
+        if set(self._names) != state.keys():
+            raise CheckpointError(
+                f"the checkpoint was made with the extensions {listed(state)}, this config has {listed(self._names)}"
+            )
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self._latest = None
+        for name, extension in zip(self._names, self.extensions, strict=True):
+            extension.load_state_dict(state[name])
 
 
 def _has(extension: protocols.Extension, hook: str) -> bool:

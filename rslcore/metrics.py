@@ -22,6 +22,28 @@ def to_floats(metrics: Mapping[str, Tensor | float]) -> dict[str, float]:
     return {name: numbers[name] if name in numbers else float(metrics[name]) for name in metrics}
 
 
+class Means:
+    """Means of scalars over the minibatches of an update, added up on the device."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, scalars: Mapping[str, Tensor]) -> None:
+        """Take in the scalars of a minibatch."""
+        for name, scalar in scalars.items():
+            scalar = scalar.detach()
+            self._totals[name] = self._totals[name] + scalar if name in self._totals else scalar
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def collect(self) -> dict[str, Tensor]:
+        """The means since the last call."""
+        means = {name: total / self._counts[name] for name, total in self._totals.items()}
+        self._totals.clear()
+        self._counts.clear()
+        return means
+
+
 class EpisodeStatistics:
     """Return and length of the episodes that ended lately.
 

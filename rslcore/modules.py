@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import attrs
 import torch
@@ -13,6 +13,16 @@ from rslcore.errors import CheckpointError
 
 LearningRate = Literal["adaptive"] | float
 """`adaptive` follows the algorithm's own learning rate; a number stays as it is."""
+
+
+class ModuleOptimizer(Protocol):
+    """What a module's own optimizer must have: one of `rslcore.optim` or of `torch.optim`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its moments."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
 
 
 @attrs.define
@@ -29,7 +39,7 @@ class RegisteredModule:
     module: nn.Module
     groups: Mapping[str, list[nn.Parameter]]
     learning_rate: LearningRate
-    optimizer: torch.optim.Optimizer | None
+    optimizer: ModuleOptimizer | None
 
 
 class ModuleTable:
@@ -50,7 +60,7 @@ class ModuleTable:
         *,
         groups: Mapping[str, Iterable[nn.Parameter]] | None = None,
         learning_rate: LearningRate = "adaptive",
-        optimizer: torch.optim.Optimizer | None = None,
+        optimizer: ModuleOptimizer | None = None,
     ) -> None:
         """Take a module in.
 

@@ -1,21 +1,26 @@
-"""Adam that reads no tensor on the host.
+"""Optimizers that read no tensor on the host.
 
-`torch.optim.Adam` reads each parameter's step count, and a learning rate that is a tensor, on the host: on a CPU in
-every implementation, on CUDA in all but the fused one. Here the step count and the learning rate stay on the device,
-so that a learning rate may follow the KL divergence without a synchronisation, and all parameters of a group are
-updated as one flat vector, which is also faster for the small networks of robot learning.
+Those of torch read each parameter's step count, and a learning rate that is a tensor, on the host: `torch.optim.Adam`
+on a CPU in every implementation, on CUDA in all but the fused one. Here the step count and the learning rate stay on
+the device, so that a learning rate may follow the KL divergence without a synchronisation, and all parameters of a
+group are updated as one flat vector, which is also faster for the small networks of robot learning.
+
+With the options that torch has by default, each makes the same steps as the class of its name in `torch.optim`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from rslcore.config import OptimizerName
+from rslcore.modules import ModuleTable
 
-class AdamGroup:
+
+class ParameterGroup:
     """Parameters that share a learning rate and a gradient norm.
 
     Args:
@@ -26,58 +31,51 @@ class AdamGroup:
 
     def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: Tensor, max_grad_norm: float | None) -> None:
         self.parameters = list(parameters)
-        self._tensors: list[Tensor] = list(self.parameters)
+        self.tensors: list[Tensor] = list(self.parameters)
         self.learning_rate = learning_rate
         self.max_grad_norm = max_grad_norm
         sizes = [parameter.numel() for parameter in self.parameters]
         first = self.parameters[0]
-        # Double precision: in single, 1 - beta2 ** steps is off by 6e-5 at the first step.
-        self.steps = torch.zeros((), device=first.device, dtype=torch.float64)
-        self.mean = torch.zeros(sum(sizes), device=first.device, dtype=first.dtype)
-        self.mean_square = torch.zeros_like(self.mean)
-        self.gradient = torch.zeros_like(self.mean)
-        self.change = torch.zeros_like(self.mean)
-        self._change_views = self._views(self.change, sizes)
+        self.gradient = torch.zeros(sum(sizes), device=first.device, dtype=first.dtype)
+        self.change = torch.zeros_like(self.gradient)
+        parts = self.change.split(sizes)
+        self._change_views = [part.view_as(like) for part, like in zip(parts, self.parameters, strict=True)]
         self._zeros = [torch.zeros_like(view) for view in self._change_views]
 
-    def _views(self, flat: Tensor, sizes: list[int]) -> list[Tensor]:
-        parts = flat.split(sizes)
-        return [part.view_as(parameter) for part, parameter in zip(parts, self.parameters, strict=True)]
-
     def gather_gradient(self) -> Tensor:
-        """The group's gradient as one vector; a parameter that took no part in the loss counts as zeros."""
+        """The clipped gradient as one vector; a parameter that took no part in the loss counts as zeros."""
         gradients = [
             (zeros if parameter.grad is None else parameter.grad).reshape(-1)
             for parameter, zeros in zip(self.parameters, self._zeros, strict=True)
         ]
         torch.cat(gradients, out=self.gradient)
+        if self.max_grad_norm is not None:
+            norm = torch.linalg.vector_norm(self.gradient)
+            self.gradient.mul_((self.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         return self.gradient
 
     def apply_change(self) -> None:
         """Subtract `change` from the parameters."""
-        torch._foreach_sub_(self._tensors, self._change_views)
+        torch._foreach_sub_(self.tensors, self._change_views)
 
 
-class Adam:
-    """Adam (Kingma and Ba 2015, algorithm 1) over groups, with the gradient's norm clipped group by group.
-
-    With g the clipped gradient and t the number of steps:
-
-        m = beta1 m + (1 - beta1) g            v = beta2 v + (1 - beta2) g^2
-        parameter -= learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+class Optimizer:
+    """What the optimizers have in common: gradients are clipped group by group, moments are flat vectors.
 
     Args:
         groups: The parameters.
-        betas: Decay rates of the two moments, each in [0, 1).
-        eps: Added to the denominator.
     """
 
-    def __init__(
-        self, groups: Iterable[AdamGroup], betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
-    ) -> None:
+    moments: ClassVar[tuple[str, ...]] = ()
+    """Names of the vectors that are kept for each group."""
+
+    def __init__(self, groups: Iterable[ParameterGroup]) -> None:
         self.groups = list(groups)
-        self.betas = betas
-        self.eps = eps
+        # Double precision: in single, 1 - beta2 ** steps is off by 6e-5 at the first step.
+        self.steps = [torch.zeros((), device=group.gradient.device, dtype=torch.float64) for group in self.groups]
+        self._moments = [
+            {name: torch.zeros_like(group.gradient) for name in type(self).moments} for group in self.groups
+        ]
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
@@ -88,39 +86,123 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter from its gradient."""
-        beta1, beta2 = self.betas
-        for group in self.groups:
-            gradient = group.gather_gradient()
-            if group.max_grad_norm is not None:
-                norm = torch.linalg.vector_norm(gradient)
-                gradient.mul_((group.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
-            group.steps.add_(1.0)
-            group.mean.lerp_(gradient, 1.0 - beta1)
-            group.mean_square.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
-            step_size = group.learning_rate / (1.0 - beta1**group.steps)
-            denominator_scale = (1.0 - beta2**group.steps).rsqrt_()
-            torch.sqrt(group.mean_square, out=group.change)
-            group.change.mul_(denominator_scale).add_(self.eps)
-            torch.div(group.mean, group.change, out=group.change)
-            group.change.mul_(step_size)
+        for group, steps, moments in zip(self.groups, self.steps, self._moments, strict=True):
+            steps.add_(1.0)
+            self.update(group, group.gather_gradient(), steps, moments)
             group.apply_change()
+
+    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+        """Fill in `group.change`, what is subtracted from the parameters, and bring the moments up to date."""
+        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """The moments of all groups, in their order; learning rates belong to whoever made the groups."""
         return {
             "groups": [
-                {
-                    "steps": group.steps.clone(),
-                    "mean": group.mean.clone(),
-                    "mean_square": group.mean_square.clone(),
-                }
-                for group in self.groups
+                {"steps": steps.clone(), **{name: moment.clone() for name, moment in moments.items()}}
+                for steps, moments in zip(self.steps, self._moments, strict=True)
             ]
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`; the sizes of the groups must fit, as they do when the modules fitted."""
-        for group, saved in zip(self.groups, state["groups"], strict=True):
-            group.steps.copy_(saved["steps"])
-            group.mean.copy_(saved["mean"])
-            group.mean_square.copy_(saved["mean_square"])
+        for steps, moments, saved in zip(self.steps, self._moments, state["groups"], strict=True):
+            steps.copy_(saved["steps"])
+            for name, moment in moments.items():
+                moment.copy_(saved[name])
+
+
+class Sgd(Optimizer):
+    """Gradient descent: `parameter -= learning_rate * g`."""
+
+    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+        """Fill in the change."""
+        torch.mul(gradient, group.learning_rate, out=group.change)
+
+
+class RmsProp(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012), with alpha = 0.99 and eps = 1e-8.
+
+    v = alpha v + (1 - alpha) g^2          parameter -= learning_rate * g / (sqrt(v) + eps)
+    """
+
+    moments = ("mean_square",)
+    alpha: ClassVar[float] = 0.99
+    eps: ClassVar[float] = 1e-8
+
+    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+        """Fill in the change."""
+        mean_square = moments["mean_square"]
+        mean_square.mul_(self.alpha).addcmul_(gradient, gradient, value=1.0 - self.alpha)
+        torch.sqrt(mean_square, out=group.change)
+        torch.div(gradient, group.change.add_(self.eps), out=group.change)
+        group.change.mul_(group.learning_rate)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015, algorithm 1), with beta1 = 0.9, beta2 = 0.999 and eps = 1e-8.
+
+    With g the clipped gradient and t the number of steps:
+
+        m = beta1 m + (1 - beta1) g            v = beta2 v + (1 - beta2) g^2
+        parameter -= learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+    """
+
+    moments = ("mean", "mean_square")
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    eps: ClassVar[float] = 1e-8
+
+    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+        """Fill in the change."""
+        (beta1, beta2), mean, mean_square = self.betas, moments["mean"], moments["mean_square"]
+        mean.lerp_(gradient, 1.0 - beta1)
+        mean_square.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
+        step_size = group.learning_rate / (1.0 - beta1**steps)
+        denominator_scale = (1.0 - beta2**steps).rsqrt_()
+        torch.sqrt(mean_square, out=group.change)
+        group.change.mul_(denominator_scale).add_(self.eps)
+        torch.div(mean, group.change, out=group.change)
+        group.change.mul_(step_size)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+
+    parameter -= learning_rate * weight_decay * parameter, before Adam's step.
+    """
+
+    weight_decay: ClassVar[float] = 0.01
+
+    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+        """Let the parameters decay, then fill in the change."""
+        torch._foreach_mul_(group.tensors, 1.0 - group.learning_rate * self.weight_decay)
+        super().update(group, gradient, steps, moments)
+
+
+OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": Sgd, "rmsprop": RmsProp}
+"""The optimizers by name."""
+
+
+def make_optimizer(
+    name: OptimizerName, modules: ModuleTable, learning_rate: Tensor, max_grad_norm: float | None
+) -> Optimizer:
+    """An algorithm's optimizer of all registered modules that have none of their own.
+
+    Args:
+        name: Which one.
+        modules: The modules, with their parameters in groups.
+        learning_rate: Scalar tensor, of modules whose learning rate is `adaptive`; others keep their number.
+        max_grad_norm: To which the gradient of each group is clipped; None for no limit.
+    """
+    return OPTIMIZERS[name](
+        ParameterGroup(
+            parameters,
+            learning_rate
+            if entry.learning_rate == "adaptive"
+            else torch.tensor(entry.learning_rate, device=learning_rate.device),
+            max_grad_norm,
+        )
+        for entry in modules
+        if entry.optimizer is None
+        for parameters in entry.groups.values()
+    )

@@ -98,7 +98,7 @@ def _build_and_run(
 ) -> TrainingResult:
     # A resumed run must not meet the episodes of its beginning again.
     env_seed = config.seed + (1000 * resumed.checkpoint.iteration if resumed is not None else 0)
-    context = Context(registry, config, device, env_seed, num_steps_per_env(config))
+    context = Context(registry, config, device, env_seed, num_steps_per_env(config), restoring=resumed is not None)
     text = dump_yaml(config)
     with contextlib.closing(context.build(config.env, "env")) as env:
         context = attrs.evolve(context, env=env, spec=env.spec)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch.profiler import ExecutionTraceObserver
 
 from rslcore.config import ExperimentConfig, load_config
 from rslcore.registry import Registry
@@ -32,6 +34,24 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
         return Registry.discover(disabled)
 
     return load
+
+
+@pytest.fixture
+def count_reads(tmp_path: Path) -> Callable[[Callable[[], object]], int]:
+    """Count the host reads of a call, those inside of operators included."""
+
+    def count(function: Callable[[], object]) -> int:
+        trace = tmp_path / "trace.json"
+        observer = ExecutionTraceObserver().register_callback(str(trace))
+        observer.start()
+        try:
+            function()
+        finally:
+            observer.stop()
+            observer.unregister_callback()
+        return sum(node["name"] == "aten::_local_scalar_dense" for node in json.loads(trace.read_text())["nodes"])
+
+    return count
 
 
 @pytest.fixture

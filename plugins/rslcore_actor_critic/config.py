@@ -28,3 +28,6 @@ class ActorCriticConfig:
 
     actor: ActorConfig = option(attrs.NOTHING, "Chooses actions.")
     critic: CriticConfig = option(attrs.NOTHING, "Estimates returns.")
+    share_encoders: bool = option(
+        False, "Whether the critic uses the actor's encoders of images, which both train; both networks must have them."
+    )

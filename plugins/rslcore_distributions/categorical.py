@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rslcore.context import Context
 from rslcore.specs import TensorSpec
+from rslcore_distributions.actions import discrete_actions
 from rslcore_distributions.config import CategoricalConfig
 
 
@@ -28,10 +29,7 @@ class Categorical(nn.Module):
 
     def __init__(self, config: CategoricalConfig, context: Context) -> None:
         super().__init__()
-        actions = context.env_spec.actions
-        if len(actions.num_choices) != 1:
-            raise context.error("name", f"'categorical' is for one discrete action; the env takes {actions}")
-        self._num_choices = actions.num_choices[0]
+        (self._num_choices,) = discrete_actions("categorical", context, single=True).num_choices
 
     @property
     def num_inputs(self) -> int:
@@ -46,6 +44,9 @@ class Categorical(nn.Module):
         """`[1]`, int64: the number of the choice."""
         return TensorSpec((1,), "int64")
 
+    def initialize_outputs(self, layer: nn.Linear) -> None:
+        """The network's own initial weights will do."""
+
     def params(self, outputs: Tensor) -> Mapping[str, Tensor]:
         """Log-probabilities `[B, K]` of logits `[B, K]`."""
         return {"log_probs": torch.log_softmax(outputs, dim=-1)}
@@ -59,7 +60,7 @@ class Categorical(nn.Module):
         clocks = torch.empty_like(params["log_probs"]).exponential_().log_()
         return (params["log_probs"] - clocks).argmax(-1, keepdim=True)
 
-    def mode(self, params: Mapping[str, Tensor]) -> Tensor:
+    def deterministic(self, params: Mapping[str, Tensor]) -> Tensor:
         """The likeliest choice, `[B, 1]`."""
         return params["log_probs"].argmax(-1, keepdim=True)
 

@@ -1,4 +1,4 @@
-"""Declares the distributions `gaussian` and `categorical`."""
+"""Declares the distributions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,26 @@ def rslcore_register(registry: Registrar) -> None:
         summary="Independent normal distributions whose standard deviation is learned, the same in every state.",
     )
     registry.add_distribution(
+        "heteroscedastic_gaussian",
+        factory="rslcore_distributions.heteroscedastic_gaussian:HeteroscedasticGaussian",
+        config="rslcore_distributions.config:HeteroscedasticGaussianConfig",
+        summary="Independent normal distributions whose standard deviation the network gives, state by state.",
+    )
+    registry.add_distribution(
+        "beta",
+        factory="rslcore_distributions.beta:Beta",
+        config="rslcore_distributions.config:BetaConfig",
+        summary="Independent beta distributions, for actions that are bounded.",
+    )
+    registry.add_distribution(
         "categorical",
         factory="rslcore_distributions.categorical:Categorical",
         config="rslcore_distributions.config:CategoricalConfig",
         summary="One choice out of several.",
+    )
+    registry.add_distribution(
+        "multi_categorical",
+        factory="rslcore_distributions.multi_categorical:MultiCategorical",
+        config="rslcore_distributions.config:MultiCategoricalConfig",
+        summary="Several choices, each out of a number of its own.",
     )

@@ -25,4 +25,9 @@ class GymnasiumConfig:
         True,
         "Whether actions in [-1, 1] are stretched to the bounds of a bounded Box; otherwise they are clipped to them.",
     )
+    groups: Mapping[str, tuple[int, ...]] = option(
+        {},
+        "For an env whose observation is a 1-D Box: the groups that it is split into, each a list of entries, counted "
+        "from 0; an entry may be in several. By default all are in one group, `policy`.",
+    )
     kwargs: Mapping[str, Any] = option({}, "Handed to the env's constructor.")

@@ -53,6 +53,7 @@ class GymnasiumEnv:
 
     def __init__(self, config: GymnasiumConfig, context: Context) -> None:
         self._id = config.id
+        self._entries = {name: numpy.array(entries) for name, entries in config.groups.items()}
         self._envs = make_vector_env(config, context)
         self._failed = False
         self._device = context.device
@@ -62,7 +63,7 @@ class GymnasiumEnv:
         try:
             self.spec = EnvSpec(
                 num_envs=config.num_envs,
-                observations=observation_specs(self._envs.single_observation_space, context),
+                observations=observation_specs(self._envs.single_observation_space, config.groups, context),
                 actions=action_spec(self._envs.single_action_space, config.rescale_actions, context),
                 max_episode_length=None if self._envs.spec is None else self._envs.spec.max_episode_steps,
             )
@@ -104,6 +105,21 @@ class GymnasiumEnv:
             valid=valid,
         )
 
+    def randomize_episode_steps(self) -> None:
+        """Take the running episodes to be under way already, each by a random number of steps."""
+        limit = self.spec.max_episode_length
+        if limit is None:
+            raise ConfigError.at(
+                "runner.init_at_random_ep_len", f"'{self._id}' has no limit of steps to be random below"
+            )
+        steps = torch.randint(limit, (self.spec.num_envs,)).numpy()
+        with self._named_errors("randomize_episode_steps"):
+            if self._resets_next_step:
+                # Gymnasium's own vectorised envs count for all envs in one array.
+                self._envs.unwrapped.steps[:] = steps  # type: ignore[attr-defined]
+            else:
+                self._envs.set_attr("_elapsed_steps", steps.tolist())  # type: ignore[attr-defined]
+
     def close(self) -> None:
         """Close the envs."""
         # Workers that have failed do not answer; an env's own vectorised version need not know the word.
@@ -123,9 +139,17 @@ class GymnasiumEnv:
             raise EnvError(f"env '{self._id}' failed in {call}: {reason}") from error
 
     def _to_tensors(self, obs: Any) -> TensorDict:
-        groups = obs if isinstance(obs, dict) else {DEFAULT_GROUP: obs}
+        groups = self._split(obs)
         tensors = {name: self._to_tensor(group, self._dtypes[name]) for name, group in groups.items()}
         return TensorDict(tensors, batch_size=[self.spec.num_envs])
+
+    def _split(self, obs: Any) -> dict[str, Any]:
+        """An observation, of one env or of all, as groups."""
+        if isinstance(obs, dict):
+            return obs
+        if self._entries:
+            return {name: obs[..., entries] for name, entries in self._entries.items()}
+        return {DEFAULT_GROUP: obs}
 
     def _to_tensor(self, array: numpy.ndarray[Any, Any], dtype: torch.dtype) -> Tensor:
         # A copy, always: vector envs write into the same arrays at every step. NumPy copies faster than torch does.
@@ -134,7 +158,7 @@ class GymnasiumEnv:
     def _with_final(self, obs: TensorDict, final: Any, ended: numpy.ndarray[Any, Any]) -> TensorDict:
         """Observations in which the rows of ended episodes hold their last observation."""
         rows = torch.from_numpy(ended).to(self._device)
-        last = [final[index] if isinstance(final[index], dict) else {DEFAULT_GROUP: final[index]} for index in ended]
+        last = [self._split(final[index]) for index in ended]
         replaced = obs.clone()
         for name, dtype in self._dtypes.items():
             values = numpy.stack([groups[name] for groups in last])

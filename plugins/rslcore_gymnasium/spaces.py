@@ -5,7 +5,7 @@ Legend: N envs, A actions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy
@@ -21,12 +21,21 @@ DEFAULT_GROUP = "policy"
 _DTYPES = {"float64": "float32", "float16": "float32", "uint16": "int32", "uint32": "int64", "uint64": "int64"}
 
 
-def observation_specs(space: spaces.Space[Any], context: Context) -> dict[str, TensorSpec]:
+def observation_specs(
+    space: spaces.Space[Any], groups: Mapping[str, tuple[int, ...]], context: Context
+) -> dict[str, TensorSpec]:
     """The observation groups of a single env: one for a Box, one a key for a Dict of Boxes.
 
+    Args:
+        space: Of a single env.
+        groups: Entries of a 1-D Box by group, to split it; empty to leave it whole.
+        context: For messages.
+
     Raises:
-        ConfigError: The space is another one.
+        ConfigError: The space is another one, or does not have the entries.
     """
+    if groups:
+        return _split_specs(space, groups, context)
     if isinstance(space, spaces.Dict) and all(isinstance(inner, spaces.Box) for inner in space.values()):
         return {name: _tensor_spec(inner) for name, inner in space.items()}
     if isinstance(space, spaces.Box):
@@ -36,6 +45,21 @@ def observation_specs(space: spaces.Space[Any], context: Context) -> dict[str, T
         f"observations are {space}, which is neither a Box nor a Dict of Boxes; register the env "
         "with Gymnasium's wrapper FlattenObservation around it",
     )
+
+
+def _split_specs(
+    space: spaces.Space[Any], groups: Mapping[str, tuple[int, ...]], context: Context
+) -> dict[str, TensorSpec]:
+    if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+        raise context.error("groups", f"observations are {space}; only a 1-D Box can be split into groups")
+    size = space.shape[0]
+    for name, entries in groups.items():
+        if not entries or not all(0 <= entry < size for entry in entries):
+            raise context.error(
+                f"groups.{name}", f"{list(entries)} should be entries of the observation, from 0 to {size - 1}"
+            )
+    dtype = _tensor_spec(space).dtype
+    return {name: TensorSpec((len(entries),), dtype) for name, entries in groups.items()}
 
 
 def _tensor_spec(space: spaces.Space[Any]) -> TensorSpec:

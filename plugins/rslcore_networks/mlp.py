@@ -5,7 +5,6 @@ Legend: B rows.
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import torch
@@ -13,18 +12,10 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rslcore.context import Context
+from rslcore.layers import fully_connected
+from rslcore.normalization import EmpiricalNormalization
+from rslcore.observations import concatenate, vector_size
 from rslcore_networks.config import MlpConfig
-from rslcore_networks.inputs import concatenate, vector_size
-from rslcore_networks.normalization import EmpiricalNormalization
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "elu": nn.ELU,
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "leaky_relu": nn.LeakyReLU,
-}
 
 
 class Mlp(nn.Module):
@@ -44,13 +35,13 @@ class Mlp(nn.Module):
         self.groups = config.groups
         num_features = vector_size(context, config.groups)
         self.normalizer = EmpiricalNormalization(num_features) if config.normalize else None
-        widths = [num_features, *config.hidden_dims, num_outputs]
-        layers: list[nn.Module] = []
-        for width_in, width_out in itertools.pairwise(widths):
-            layers += [nn.Linear(width_in, width_out), ACTIVATIONS[config.activation]()]
-        self.layers = nn.Sequential(*layers[:-1])
-        self._initialize(config)
+        self.layers = output_layers(config, num_features, num_outputs)
         self.to(context.device)
+
+    @property
+    def output_layer(self) -> nn.Module:
+        """The layer that makes the outputs."""
+        return self.layers[-1]
 
     def forward(self, obs: TensorDict) -> Tensor:
         """Observations `[B, ...]` to `[B, num_outputs]`."""
@@ -65,14 +56,15 @@ class Mlp(nn.Module):
         if self.normalizer is not None:
             self.normalizer.update(concatenate(obs, self.groups))
 
-    def reset(self, dones: Tensor | None = None) -> None:
-        """Nothing to forget."""
 
-    @torch.no_grad()
-    def _initialize(self, config: MlpConfig) -> None:
-        linears = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
-        if config.init == "orthogonal":
-            for linear in linears:
-                nn.init.orthogonal_(linear.weight, math.sqrt(2.0) if linear is not linears[-1] else 1.0)
-                nn.init.zeros_(linear.bias)
-        linears[-1].weight.mul_(config.output_scale)
+@torch.no_grad()
+def output_layers(config: MlpConfig, num_features: int, num_outputs: int) -> nn.Sequential:
+    """The fully connected layers that every network here ends with, initialised as the config says."""
+    layers = fully_connected((num_features, *config.hidden_dims, num_outputs), config.activation)
+    linears = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    if config.init == "orthogonal":
+        for linear in linears:
+            nn.init.orthogonal_(linear.weight, math.sqrt(2.0) if linear is not linears[-1] else 1.0)
+            nn.init.zeros_(linear.bias)
+    linears[-1].weight.mul_(config.output_scale)
+    return layers

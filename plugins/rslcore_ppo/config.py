@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rslcore.config import ExtensionComponent, Range, config, option
+from rslcore.config import ExtensionComponent, OptimizerName, Range, Shuffle, config, option
 from rslcore.errors import ConfigError
 
 MIN_LEARNING_RATE, MAX_LEARNING_RATE = 1e-5, 1e-2
@@ -31,6 +31,7 @@ class PpoConfig:
     learning_rate: float = option(
         1e-3, "Adam's learning rate; where an adaptive one begins.", Range(0.0, open_low=True)
     )
+    optimizer: OptimizerName = option("adam", "What steps the parameters.")
     schedule: Literal["adaptive", "fixed"] = option(
         "adaptive",
         "`adaptive` steers the learning rate by the KL divergence of each minibatch from the rollout's policy, which "
@@ -49,6 +50,17 @@ class PpoConfig:
     )
     normalize_advantage: Literal["rollout", "minibatch", "none"] = option(
         "rollout", "Over what advantages are brought to mean 0 and standard deviation 1."
+    )
+    shuffle: Shuffle = option(
+        "epoch",
+        "When the rows of a rollout, or the envs of a recurrent policy, are permuted before they are cut in "
+        "minibatches: anew in every epoch; once for all epochs (`rollout`, rsl_rl's way); or never (`none`, rsl_rl's "
+        "way with recurrent policies).",
+    )
+    bootstrap: Literal["final_observation", "last_value"] = option(
+        "final_observation",
+        "What the future of a truncated episode is worth: the value of its true final observation, or, rsl_rl's way, "
+        "that of the observation before its last step.",
     )
     extensions: tuple[ExtensionComponent, ...] = option((), "What plugins add to the algorithm, in this order.")
 

@@ -6,12 +6,18 @@ Legend: N envs, T steps of a rollout, B rows of a minibatch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
 
+import numpy
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from rslcore.batch import Batch
+from rslcore.config import Shuffle
 from rslcore.context import Context
+from rslcore.recurrence import Sequences, split_sequences
 from rslcore.specs import TensorSpec
 from rslcore_rollout.config import RolloutConfig
 
@@ -30,7 +36,7 @@ class RolloutStorage:
         self._leading = (context.num_steps_per_env, context.env_spec.num_envs)
         self._device = context.device
         self._groups = context.env_spec.observations
-        self._fields: dict[str, TensorSpec] = {}
+        self._fields = {"dones": TensorSpec((), "bool")}
         self._obs: dict[str, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
         # The same, step by step: making these views anew at every write would cost as much as the copy.
@@ -43,9 +49,11 @@ class RolloutStorage:
     def add_fields(self, fields: Mapping[str, TensorSpec]) -> None:
         """Declare columns. Raises ValueError for a name that is taken."""
         for name, spec in fields.items():
-            if name in self._fields or name == "obs":
+            if name in self._fields:
                 raise ValueError(f"the storage has a field '{name}' already; choose another name")
             self._fields[name] = spec
+
+    # Writing
 
     def write(self, name: str, rows: Tensor) -> None:
         """Copy `rows [N, ...]` into the current step of a column."""
@@ -71,6 +79,16 @@ class RolloutStorage:
         """The current step is complete."""
         self._step += 1
 
+    def clear(self) -> None:
+        """Begin a new rollout."""
+        self._step = 0
+        if self._valid is not None:
+            self._valid.fill_(True)
+            self._all_valid = True
+        self.__dict__.pop("_on_host", None)
+
+    # Reading
+
     def column(self, name: str) -> Tensor:
         """A column `[T, N, ...]`."""
         return self._columns[name]
@@ -85,33 +103,68 @@ class RolloutStorage:
         """Which rows are transitions, `[T, N]`; None if all are."""
         return None if self._all_valid else self._valid
 
-    def mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[TensorDict]:
-        """Minibatches `[B]` of all valid transitions, under a fresh permutation each epoch.
+    def sequences(self) -> tuple[Tensor, Sequences]:
+        """The rollout as sequences: rows of `observations()` in packed order, `[B]`, and how they follow one another.
 
-        B is the number of valid transitions / `num_mini_batches`, rounded down; the rows left over, fewer than
-        `num_mini_batches`, differ from epoch to epoch.
+        On a GPU this waits for the device, once a rollout.
         """
-        obs = {group: column.flatten(0, 1) for group, column in self._obs.items()}
-        columns = {name: column.flatten(0, 1) for name, column in self._columns.items()}
-        # On a GPU this waits for the device: once an iteration, and only for envs that have invalid rows at all.
-        rows = None if self.valid is None else self.valid.flatten().nonzero().squeeze(1)
-        count = self._leading[0] * self._leading[1] if rows is None else len(rows)
-        size = count // num_mini_batches
-        for _ in range(num_epochs):
-            permutation = torch.randperm(count, device=self._device)
-            if rows is not None:
-                permutation = rows[permutation]
-            for index in permutation[: size * num_mini_batches].split(size):
-                batch = {name: column.index_select(0, index) for name, column in columns.items()}
-                batch_obs = {group: column.index_select(0, index) for group, column in obs.items()}
-                yield TensorDict({**batch, "obs": TensorDict(batch_obs, batch_size=[size])}, batch_size=[size])
+        return self._split()
 
-    def clear(self) -> None:
-        """Begin a new rollout."""
-        self._step = 0
-        if self._valid is not None:
-            self._valid.fill_(True)
-            self._all_valid = True
+    def mini_batches(
+        self, num_mini_batches: int, num_epochs: int, *, shuffle: Shuffle = "epoch", sequential: bool = False
+    ) -> Iterator[Batch]:
+        """Minibatches of all valid transitions.
+
+        Args:
+            num_mini_batches: In an epoch. What does not divide is left out: fewer rows, or envs, than this number.
+            num_epochs: Passes over the rollout.
+            shuffle: When rows are permuted: in every epoch, once for all of them, or never.
+            sequential: Cut the envs in minibatches, not the rows, and hand out each env's sequences whole, with the
+                rows in packed order.
+        """
+        # On a GPU, finding valid rows waits for the device: once a rollout, and only if there are others.
+        rows = None if sequential or self.valid is None else self.valid.flatten().nonzero().squeeze(1)
+        count = self._leading[1] if sequential else self._leading[0] * self._leading[1] if rows is None else len(rows)
+        size = count // num_mini_batches
+        device = torch.device("cpu") if sequential else self._device  # sequences are found on the host
+        for epoch in range(num_epochs):
+            if shuffle == "none":
+                permutation = torch.arange(count, device=device)
+            elif epoch == 0 or shuffle == "epoch":
+                permutation = torch.randperm(count, device=device)
+            for part in permutation[: size * num_mini_batches].split(size):
+                if sequential:
+                    yield self._gather(*self._split(envs=part))
+                else:
+                    yield self._gather(part if rows is None else rows[part], None)
+
+    def windows(self, num_steps: int, *, sequential: bool = False) -> Iterator[Batch]:
+        """Batches of `num_steps` consecutive steps of all envs, in their order; the last one may be shorter."""
+        total, num_envs = self._leading
+        valid = None if self.valid is None else self.valid.flatten()
+        for first in range(0, total, num_steps):
+            steps = slice(first, min(first + num_steps, total))
+            if sequential:
+                yield self._gather(*self._split(steps))
+            else:
+                rows = torch.arange(steps.start * num_envs, steps.stop * num_envs, device=self._device)
+                yield self._gather(rows if valid is None else rows[valid[rows]], None)
+
+    def _gather(self, rows: Tensor, sequences: Sequences | None) -> Batch:
+        columns = {name: column.flatten(0, 1).index_select(0, rows) for name, column in self._columns.items()}
+        obs = {group: column.flatten(0, 1).index_select(0, rows) for group, column in self._obs.items()}
+        return Batch(columns, TensorDict(obs, batch_size=[len(rows)]), len(rows), sequences)
+
+    def _split(self, steps: slice = slice(None), envs: Tensor | None = None) -> tuple[Tensor, Sequences]:
+        """Rows and sequences of some steps of some envs."""
+        dones, valid = self._on_host
+        return split_sequences(dones, valid, self._device, steps, None if envs is None else envs.numpy())
+
+    @cached_property
+    def _on_host(self) -> tuple[numpy.ndarray[Any, Any], numpy.ndarray[Any, Any] | None]:
+        """`dones` and `valid` of the rollout, read once."""
+        valid = self.valid
+        return self._columns["dones"].cpu().numpy(), None if valid is None else valid.cpu().numpy()
 
     def _allocate(self) -> None:
         def zeros(spec: TensorSpec) -> Tensor:

@@ -6,7 +6,7 @@ import time
 
 from rslcore.context import Context
 from rslcore.metrics import EpisodeStatistics
-from rslcore.protocols import Algorithm, Env
+from rslcore.protocols import Algorithm, Env, RandomStartEnv
 from rslcore.run.session import RunSession
 from rslcore_runners.config import OnPolicyConfig
 
@@ -32,6 +32,12 @@ class OnPolicyRunner:
         self.algorithm = algorithm
         self.session = session
         self._obs = env.reset()
+        if config.init_at_random_ep_len:
+            if not isinstance(env, RandomStartEnv):
+                raise context.error(
+                    "init_at_random_ep_len", f"env '{context.config.env.name}' cannot begin inside of an episode"
+                )
+            env.randomize_episode_steps()
         self.episodes = EpisodeStatistics(env.spec.num_envs, config.num_steps_per_env, context.device)
         if session.runner_state:
             self.episodes.load_state_dict(session.runner_state["episodes"])

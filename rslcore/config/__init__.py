@@ -9,6 +9,7 @@ A plugin's config module needs three names:
         style_weight: float = option(0.5, "Share of the style reward in the total reward.", Range(0.0, 1.0))
 """
 
+from rslcore.config.choices import Activation, OptimizerName, Shuffle
 from rslcore.config.components import (
     AlgorithmComponent,
     Component,
@@ -28,6 +29,7 @@ from rslcore.config.files import dump_yaml, load_config
 from rslcore.config.requirements import missing_requirements
 
 __all__ = [
+    "Activation",
     "AlgorithmComponent",
     "Component",
     "DistributionComponent",
@@ -36,10 +38,12 @@ __all__ = [
     "ExtensionComponent",
     "LoggerComponent",
     "NetworkComponent",
+    "OptimizerName",
     "PluginsConfig",
     "PolicyComponent",
     "Range",
     "RunnerComponent",
+    "Shuffle",
     "StorageComponent",
     "config",
     "dump_yaml",

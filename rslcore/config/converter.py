@@ -68,7 +68,7 @@ def _new_converter(registry: Registry) -> cattrs.Converter:
         lambda cls: _component_hook(cls, converter, registry),
     )
     converter.register_structure_hook_func(_is_literal, _structure_literal)
-    converter.register_structure_hook_func(_is_mapping, _structure_mapping)
+    converter.register_structure_hook_func(_is_mapping, lambda value, cls: _structure_mapping(value, cls, converter))
     converter.register_structure_hook_func(_is_sequence, lambda value, cls: _structure_sequence(value, cls, converter))
     converter.register_structure_hook_func(_is_union, lambda value, cls: _structure_union(value, cls, converter))
     return converter
@@ -220,10 +220,22 @@ def _is_mapping(cls: Any) -> bool:
     return typing.get_origin(cls) in (Mapping, dict)
 
 
-def _structure_mapping(value: Any, cls: Any) -> Any:
+def _structure_mapping(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
     if not isinstance(value, Mapping):
         raise TypeError(f"{_shown(value)} should be a mapping")
-    return dict(value)
+    _, value_type = typing.get_args(cls)
+    if value_type is Any:
+        return dict(value)
+    structured: dict[str, Any] = {}
+    errors: list[tuple[str, Exception]] = []
+    for key, item in value.items():
+        try:
+            structured[str(key)] = converter.structure(item, value_type)
+        except Exception as error:
+            errors.append((str(key), error))
+    if errors:
+        raise _FieldErrors(errors)
+    return structured
 
 
 def _strict_bool(value: Any, _: Any) -> bool:

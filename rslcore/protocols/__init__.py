@@ -5,11 +5,11 @@ Legend for every shape in these modules: N envs, T steps of a rollout, B rows of
 
 from rslcore.protocols.algorithm import Algorithm
 from rslcore.protocols.distribution import Distribution
-from rslcore.protocols.env import Env, EnvStep
+from rslcore.protocols.env import Env, EnvStep, RandomStartEnv
 from rslcore.protocols.extension import Extension
 from rslcore.protocols.logger import Logger
-from rslcore.protocols.network import Network
-from rslcore.protocols.policy import ActorCriticPolicy, Policy
+from rslcore.protocols.network import Network, RecurrentNetwork
+from rslcore.protocols.policy import ActorCriticPolicy, Policy, StudentTeacherPolicy
 from rslcore.protocols.runner import Runner
 from rslcore.protocols.storage import Storage
 
@@ -23,6 +23,9 @@ __all__ = [
     "Logger",
     "Network",
     "Policy",
+    "RandomStartEnv",
+    "RecurrentNetwork",
     "Runner",
     "Storage",
+    "StudentTeacherPolicy",
 ]

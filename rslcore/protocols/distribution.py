@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from rslcore.specs import TensorSpec
 
@@ -30,14 +30,20 @@ class Distribution(Protocol):
     def action_spec(self) -> TensorSpec:
         """Shape and type of a row of actions."""
 
+    def initialize_outputs(self, layer: nn.Linear) -> None:
+        """Set the initial weights of the layer that makes `outputs`, where the distribution wants particular ones.
+
+        A policy calls this for a network that has such a layer, as an attribute `output_layer`.
+        """
+
     def params(self, outputs: Tensor) -> Mapping[str, Tensor]:
         """The parameters for network outputs `[B, num_inputs]`."""
 
     def sample(self, params: Mapping[str, Tensor]) -> Tensor:
         """Random actions `[B, A]`."""
 
-    def mode(self, params: Mapping[str, Tensor]) -> Tensor:
-        """The most likely actions `[B, A]`."""
+    def deterministic(self, params: Mapping[str, Tensor]) -> Tensor:
+        """The actions to take without exploring, `[B, A]`."""
 
     def log_prob(self, params: Mapping[str, Tensor], actions: Tensor) -> Tensor:
         """Log-probability, or its density, of actions `[B, A]`, summed over A: `[B]`."""

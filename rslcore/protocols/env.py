@@ -61,3 +61,11 @@ class Env(Protocol):
 
     def close(self) -> None:
         """Release what the envs hold. May be called twice."""
+
+
+@runtime_checkable
+class RandomStartEnv(Env, Protocol):
+    """An env whose episodes can begin with some of their steps behind them."""
+
+    def randomize_episode_steps(self) -> None:
+        """Take the running episodes to be under way already, each by a random number of steps below its limit."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tensordict import TensorDict
     from torch import Tensor
 
+    from rslcore.batch import Batch
     from rslcore.extension import Bindings, Transition
     from rslcore.protocols.storage import Storage
     from rslcore.specs import TensorSpec
@@ -61,14 +62,30 @@ class Extension(Protocol):
     def after_rollout(self, storage: Storage) -> None:
         """Derive columns from a whole rollout, before returns are computed."""
 
-    def losses(self, batch: TensorDict, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
-        """Return `{name: (scalar, weight)}` to be added to the loss; each is logged as `Loss/<name>`.
+    def samplers(self, num_updates: int, batch_size: int) -> Mapping[str, Iterator[Any]]:
+        """Return second streams of data, such as expert transitions: each minibatch of the update draws one item.
 
-        `outputs` holds what the algorithm computed for the batch; PPO gives `params`, `values`, `log_prob`, `ratio`.
+        Called after `after_rollout`. `num_updates` items are drawn of each stream; `batch_size` is the number of rows
+        of a minibatch, as a hint for the size of an item. The item of stream `name` is `batch.samples[name]`.
         """
         return {}
 
-    def after_minibatch(self, batch: TensorDict, outputs: Mapping[str, Any]) -> None:
+    def augment(self, batch: Batch) -> Batch:
+        """Return the minibatch with rows added behind the original ones, or changed ones in their place.
+
+        All columns, observation groups, and sequences with their states, must stay of one length.
+        """
+        return batch
+
+    def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
+        """Return `{name: (scalar, weight)}` to be added to the loss; each is logged as `Loss/<name>`.
+
+        `outputs` holds what the algorithm computed for the batch; PPO gives `params`, `values`, `log_prob`, `ratio`,
+        Distillation `params` and `actions`.
+        """
+        return {}
+
+    def after_minibatch(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
         """The algorithm's optimizer has stepped; gradients are still there."""
 
     def after_update(self, storage: Storage) -> None:

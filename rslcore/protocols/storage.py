@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
     from torch import Tensor
 
+    from rslcore.batch import Batch
+    from rslcore.config import Shuffle
+    from rslcore.recurrence import Sequences
     from rslcore.specs import TensorSpec
 
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 class Storage(Protocol):
     """Columns `[T, N, ...]` by name, written one step at a time, and observation groups beside them.
 
-    In a minibatch `batch[name]` is a column's rows `[B, ...]` and `batch["obs"]` holds the groups.
+    The column `dones`, bool, is always there: it says where sequences end.
     """
 
     def add_fields(self, fields: Mapping[str, TensorSpec]) -> None:
@@ -45,8 +48,16 @@ class Storage(Protocol):
     def valid(self) -> Tensor | None:
         """Which rows are transitions, `[T, N]`, bool; None if all are."""
 
-    def mini_batches(self, num_mini_batches: int, num_epochs: int) -> Iterator[TensorDict]:
-        """Minibatches of all valid transitions, `[B]`, under a fresh permutation each epoch; `batch[name]`."""
+    def sequences(self) -> tuple[Tensor, Sequences]:
+        """Rows of `observations()` in packed order, `[B]`, and the sequences that they are."""
+
+    def mini_batches(
+        self, num_mini_batches: int, num_epochs: int, *, shuffle: Shuffle = "epoch", sequential: bool = False
+    ) -> Iterator[Batch]:
+        """Minibatches of all valid transitions; whole rollouts of some envs, as sequences, if `sequential`."""
+
+    def windows(self, num_steps: int, *, sequential: bool = False) -> Iterator[Batch]:
+        """Batches of `num_steps` consecutive steps of all envs, in their order; the last one may be shorter."""
 
     def clear(self) -> None:
         """Begin a new rollout."""

@@ -9,7 +9,7 @@ from torch import nn
 from rslcore.config import ExtensionComponent, config, evolve, option
 from rslcore.errors import CheckpointError, ConfigError
 from rslcore.extension import Extension, Hooks
-from rslcore.optim import Adam
+from rslcore.optim import OPTIMIZERS, Adam
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.specs import TensorSpec
@@ -79,8 +79,18 @@ class Recorder(Extension):
     def losses(self, batch, outputs):
         self.calls["losses"] += 1
         assert set(outputs) == {"params", "values", "log_prob", "ratio"}
-        error = self.predictor(batch["obs", "policy"][:, :2]) - batch["speed"]
+        error = self.predictor(batch.obs["policy"][:, :2]) - batch["speed"]
         return {"predictor": (error.square().mean(), 0.5)}
+
+    def samplers(self, num_updates, batch_size):
+        self.calls["samplers"] += 1
+        assert (num_updates, batch_size) == (40, 8)
+        return {"numbers": iter(range(num_updates))}
+
+    def augment(self, batch):
+        self.calls["augment"] += 1
+        assert batch.samples["numbers"] == (self.calls["augment"] - 1) % 40
+        return batch
 
     def after_minibatch(self, batch, outputs):
         self.calls["after_minibatch"] += 1
@@ -154,6 +164,8 @@ def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, 
         "shape_reward": steps,
         "after_step": steps,
         "after_rollout": 2,
+        "samplers": 2,
+        "augment": minibatches,
         "losses": minibatches,
         "after_minibatch": minibatches,
         "after_update": 2,
@@ -195,7 +207,7 @@ def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_p
 
 def test_extensions_fixed_learning_rate_is_not_adapted(with_extensions, registry, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr("rslcore_ppo.ppo.Adam", lambda groups: made.append(Adam(groups)) or made[-1])
+    monkeypatch.setitem(OPTIMIZERS, "adam", lambda groups: made.append(Adam(groups)) or made[-1])
     config = with_extensions(("recorder", {}), overrides=("algorithm.schedule=adaptive",))
     result = train(config, log_root=tmp_path, quiet=True, registry=registry)
     assert result.metrics["Loss/learning_rate"] != pytest.approx(1e-3)

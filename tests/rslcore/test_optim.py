@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rslcore.optim import Adam, AdamGroup
+from rslcore.optim import Adam, ParameterGroup
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def backward(network, step):
 def test_adam_steps_equal_those_of_torch(network, max_grad_norm):
     theirs = copy.deepcopy(network)
     reference = torch.optim.Adam(theirs.parameters(), lr=3e-3)
-    ours = Adam([AdamGroup(network.parameters(), torch.tensor(3e-3), max_grad_norm)])
+    ours = Adam([ParameterGroup(network.parameters(), torch.tensor(3e-3), max_grad_norm)])
     for step in range(20):
         ours.zero_grad()
         reference.zero_grad()
@@ -43,7 +43,7 @@ def test_adam_steps_equal_those_of_torch(network, max_grad_norm):
 def test_adam_first_step_by_hand():
     # g = 2: m = 0.2, v = 0.004; bias-corrected both are g and g^2, so the step is the learning rate.
     parameter = nn.Parameter(torch.tensor([1.0]))
-    adam = Adam([AdamGroup([parameter], torch.tensor(0.1), None)])
+    adam = Adam([ParameterGroup([parameter], torch.tensor(0.1), None)])
     (2.0 * parameter).sum().backward()
     adam.step()
     torch.testing.assert_close(parameter.data, torch.tensor([0.9]))
@@ -52,7 +52,7 @@ def test_adam_first_step_by_hand():
 def test_adam_clips_each_group_on_its_own():
     small, large = nn.Parameter(torch.tensor([0.0])), nn.Parameter(torch.tensor([0.0]))
     rate = torch.tensor(1.0)
-    adam = Adam([AdamGroup([small], rate, 1.0), AdamGroup([large], rate, 1.0)])
+    adam = Adam([ParameterGroup([small], rate, 1.0), ParameterGroup([large], rate, 1.0)])
     (0.5 * small + 100.0 * large).sum().backward()
     adam.step()
     torch.testing.assert_close(adam.groups[0].gradient, torch.tensor([0.5]))
@@ -61,7 +61,7 @@ def test_adam_clips_each_group_on_its_own():
 
 def test_adam_parameter_outside_the_loss_stays():
     used, unused = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
-    adam = Adam([AdamGroup([used, unused], torch.tensor(0.1), None)])
+    adam = Adam([ParameterGroup([used, unused], torch.tensor(0.1), None)])
     used.sum().backward()
     adam.step()
     assert unused.item() == 1.0
@@ -70,7 +70,7 @@ def test_adam_parameter_outside_the_loss_stays():
 
 def test_adam_follows_a_learning_rate_tensor_that_groups_share():
     parameter, rate = nn.Parameter(torch.tensor([1.0])), torch.tensor(0.1)
-    adam = Adam([AdamGroup([parameter], rate, None)])
+    adam = Adam([ParameterGroup([parameter], rate, None)])
     rate.zero_()
     parameter.sum().backward()
     adam.step()
@@ -78,11 +78,11 @@ def test_adam_follows_a_learning_rate_tensor_that_groups_share():
 
 
 def test_adam_state_round_trip_goes_on_alike(network):
-    ours = Adam([AdamGroup(network.parameters(), torch.tensor(3e-3), 1.0)])
+    ours = Adam([ParameterGroup(network.parameters(), torch.tensor(3e-3), 1.0)])
     backward(network, 0)
     ours.step()
     other = copy.deepcopy(network)
-    restored = Adam([AdamGroup(other.parameters(), torch.tensor(3e-3), 1.0)])
+    restored = Adam([ParameterGroup(other.parameters(), torch.tensor(3e-3), 1.0)])
     restored.load_state_dict(ours.state_dict())
     for module, adam in ((network, ours), (other, restored)):
         adam.zero_grad()

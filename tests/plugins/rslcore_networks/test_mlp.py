@@ -98,7 +98,10 @@ def test_orthogonal_init_is_orthogonal(build):
             ("polcy",),
             "the env has no observation group 'polcy'; did you mean 'policy'? (it has 'image', 'policy', 'privileged')",
         ),
-        (("image",), "group 'image' has shape [1, 4, 4], this network reads 1-D groups only"),
+        (
+            ("image",),
+            "group 'image' has shape [1, 4, 4], only 1-D groups can be read here; images are read by the network 'cnn'",
+        ),
         ((), "names no observation group; the env has 'image', 'policy', 'privileged'"),
     ],
 )

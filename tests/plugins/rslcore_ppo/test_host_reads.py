@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 
 import pytest
 import torch
-from torch.profiler import ExecutionTraceObserver
 
 from rslcore.training import train
-
-
-@pytest.fixture
-def count_reads(tmp_path):
-    """Count the host reads of a call, those inside of operators included."""
-
-    def count(function):
-        trace = tmp_path / "trace.json"
-        observer = ExecutionTraceObserver().register_callback(str(trace))
-        observer.start()
-        try:
-            function()
-        finally:
-            observer.stop()
-            observer.unregister_callback()
-        return sum(node["name"] == "aten::_local_scalar_dense" for node in json.loads(trace.read_text())["nodes"])
-
-    return count
 
 
 @pytest.mark.parametrize("recipe", ["cartpole", "pendulum"])

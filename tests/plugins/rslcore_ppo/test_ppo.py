@@ -51,7 +51,7 @@ def test_act_stores_observations_and_the_actions_it_returns(build):
     obs = env.reset()
     with ppo.rollout_context():
         actions = ppo.act(obs)
-        params = ppo.policy.actor_params(obs)
+        params, _ = ppo.policy.actor_params(obs, {})
     assert actions.shape == (4, 1)
     assert torch.equal(ppo.storage.column("actions")[0], actions)
     assert torch.equal(ppo.storage.observations()["policy"][:4], obs["policy"])
@@ -119,7 +119,8 @@ def test_compute_returns_values_and_log_probs_are_those_of_the_rollout(build):
     ppo._compute_returns(last)
     storage = ppo.storage
     with torch.no_grad():
-        params, values = ppo.policy.forward(storage.observations())
+        params, _ = ppo.policy.actor_params(storage.observations(), {})
+        values, _ = ppo.policy.values(storage.observations(), {})
     torch.testing.assert_close(storage.column("values").flatten(), values)
     actions = storage.column("actions").flatten(0, 1)
     expected = torch.distributions.Normal(params["mean"], params["std"]).log_prob(actions).sum(-1)

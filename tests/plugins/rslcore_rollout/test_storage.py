@@ -57,9 +57,9 @@ def test_mini_batches_hold_every_row_once_an_epoch_with_all_its_columns(storage)
         rows = torch.cat([batch["rewards"] for batch in epoch])
         assert rows.sort().values.tolist() == list(range(T * N))
     for batch in batches:
-        for column in (batch["actions"][:, 0], batch["extra"][:, 1, 1], batch["obs", "policy"][:, 1]):
+        for column in (batch["actions"][:, 0], batch["extra"][:, 1, 1], batch.obs["policy"][:, 1]):
             assert torch.equal(column.float(), batch["rewards"])
-        assert torch.equal(batch["obs", "image"][:, 2, 0].float(), batch["rewards"])
+        assert torch.equal(batch.obs["image"][:, 2, 0].float(), batch["rewards"])
 
 
 def test_mini_batches_are_permuted_anew_each_epoch(storage):
@@ -86,7 +86,7 @@ def test_clear_forgets_invalid_rows_and_begins_anew(storage):
     assert len(next(storage.mini_batches(1, 1))) == T * N
 
 
-@pytest.mark.parametrize("name", ["rewards", "obs"])
+@pytest.mark.parametrize("name", ["rewards", "dones"])
 def test_add_fields_taken_name_is_refused(storage, name):
     with pytest.raises(ValueError, match=f"^the storage has a field '{name}' already; choose another name$"):
         storage.add_fields({name: TensorSpec(())})

@@ -102,18 +102,23 @@ def test_structure_then_unstructure_is_complete():
         (
             {"networks": [{"name": "mpl"}]},
             "networks[0].name",
-            "there is no network 'mpl'; did you mean 'mlp'? (installed: 'mlp')",
+            "there is no network 'mpl'; did you mean 'mlp'? (installed: 'cnn', 'gru', 'lstm', 'mlp')",
         ),
-        ({"networks": [{}]}, "networks[0].name", "is missing; it names the network, one of 'mlp'"),
+        (
+            {"networks": [{}]},
+            "networks[0].name",
+            "is missing; it names the network, one of 'cnn', 'gru', 'lstm', 'mlp'",
+        ),
         (
             {"networks": [{"name": 3}]},
             "networks[0].name",
-            "3 (int) should be a string; it names the network, one of 'mlp'",
+            "3 (int) should be a string; it names the network, one of 'cnn', 'gru', 'lstm', 'mlp'",
         ),
         (
             {"networks": [{"name": "mlp", "activation": "rleu"}]},
             "networks[0].activation",
-            "'rleu' (str) is none of 'elu', 'gelu', 'leaky_relu', 'relu', 'silu', 'tanh'; did you mean 'relu'?",
+            "'rleu' (str) is none of 'celu', 'elu', 'gelu', 'leaky_relu', 'mish', 'relu', 'selu', 'sigmoid', 'silu', "
+            "'softplus', 'tanh'; did you mean 'relu'?",
         ),
     ],
 )

@@ -35,8 +35,8 @@ def test_find_unknown_name_gives_the_nearest_and_the_installed(install):
 def test_find_unknown_name_names_plugins_that_failed_or_are_disabled(install):
     registry = install("fake-raises", "fake-good", disabled=("fake_good",))
     message = (
-        "there is no network 'fake_linear' (installed: 'mlp'); failed to load: fake_raises of fake-raises "
-        "(see `rslcore list-plugins`); disabled: fake_good"
+        "there is no network 'fake_linear' (installed: 'cnn', 'gru', 'lstm', 'mlp'); failed to load: "
+        "fake_raises of fake-raises (see `rslcore list-plugins`); disabled: fake_good"
     )
     with pytest.raises(UnknownNameError, match=f"^{re.escape(message)}$"):
         registry.find("network", "fake_linear")

@@ -7,7 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rslcore import Bindings, Extension, Transition
+from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
 from rslcore_novelty.config import NoveltyConfig
 
@@ -34,9 +34,9 @@ class Novelty(Extension):
         self.last_reward = reward.mean()
         return rewards + reward
 
-    def losses(self, batch: TensorDict, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
+    def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
         """The predictor's loss."""
-        return {"novelty": (self._errors(batch["obs"]).mean(), 1.0)}
+        return {"novelty": (self._errors(batch.obs).mean(), 1.0)}
 
     def metrics(self) -> Mapping[str, Tensor]:
         """The reward of the last step, still on the device."""

@@ -1,0 +1,229 @@
+"""Distillation of a teacher into a student.
+
+Read `act` and `process_env_step` (collecting), then `update` (learning), then `_step_on` (one optimizer step).
+
+Legend: N envs, T steps of a rollout, B rows of a window, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore.batch import Batch
+from rslcore.config import PolicyComponent, StorageComponent
+from rslcore.context import Context
+from rslcore.extension import ExtensionList, Transition
+from rslcore.metrics import Means
+from rslcore.modules import ModuleTable
+from rslcore.optim import make_optimizer
+from rslcore.protocols import EnvStep, Storage
+from rslcore.recurrence import InferenceMemory, detach, forget, zero_states
+from rslcore_distillation.checks import build_student_teacher, check_extensions, check_loss
+from rslcore_distillation.config import DistillationConfig, TeacherShareConfig
+from rslcore_distillation.losses import huber_error, squared_error
+
+
+class Distillation:
+    """The student acts, the teacher supervises (Ross, Gordon and Bagnell 2011, algorithm 3.1).
+
+    An update goes through the rollout in windows of `gradient_length` steps. Through a window, gradients flow back in
+    time; from one to the next, the student's state is handed on without them.
+
+    Args:
+        config: The options.
+        context: The surroundings; gives the env's spec and T.
+        policy: A student-teacher policy.
+        storage: A rollout storage.
+
+    Raises:
+        ConfigError: The policy has no student and teacher, the loss does not suit the actions, or an extension changes
+            rewards, which nothing here learns from.
+    """
+
+    def __init__(
+        self, config: DistillationConfig, context: Context, policy: PolicyComponent, storage: StorageComponent
+    ) -> None:
+        self.config = config
+        self.device = context.device
+        self._num_envs, self._num_steps = context.env_spec.num_envs, context.num_steps_per_env
+        check_loss(config, context)
+        self.extensions = ExtensionList(config.extensions, context)
+        check_extensions(config, self.extensions, context)
+        root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
+        self.policy = build_student_teacher(root, policy)
+        self.storage: Storage = root.build(storage, "storage")
+        actions = self.policy.distribution.action_spec()
+        self.storage.add_fields({"actions": actions, "teacher_actions": actions})
+
+        state_specs = self.policy.state_specs()
+        self._sequential = bool(state_specs["student"])
+        self._zero_state = zero_states(state_specs, self._num_envs, context.device)["student"]
+        self._state = self._first_state = self._zero_state
+        self._inference = InferenceMemory(self.policy, context.device)
+
+        self.modules = ModuleTable(context.device)
+        self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        self.extensions.bind(self.policy, self.modules, self.storage)
+        self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
+        self.optimizer = make_optimizer(config.optimizer, self.modules, self.learning_rate, config.max_grad_norm)
+        self._teacher_share = config.teacher_share.initial
+        self._acted: tuple[TensorDict, Tensor] | None = None
+        self._means = Means()
+
+    # Collecting a rollout
+
+    def rollout_context(self) -> AbstractContextManager[Any]:
+        """Nothing in the rollout needs gradients; the student acts again in the update."""
+        return torch.no_grad()
+
+    def start_iteration(self, iteration: int, total: int) -> None:
+        """Iteration `iteration` of `total`, counted from 0, is about to be collected."""
+        self._teacher_share = teacher_share(self.config.teacher_share, iteration)
+        for start_iteration in self.extensions.hooks.start_iteration:
+            start_iteration(iteration, total)
+
+    def act(self, obs: TensorDict) -> Tensor:
+        """Actions `[N, A]` of the student, or, by its share, of the teacher, for observations `[N, ...]`."""
+        obs = self.extensions.observe(obs)
+        params, self._state = self.policy.student_params(obs, self._state)
+        actions = self.policy.distribution.sample(params)
+        teacher_actions = self.policy.teacher_actions(obs)
+        if self._teacher_share > 0.0:
+            teacher_acts = torch.rand(len(actions), 1, device=self.device) < self._teacher_share
+            actions = torch.where(teacher_acts, teacher_actions, actions)
+        self.storage.write_obs(obs)
+        self.storage.write("actions", actions)
+        self.storage.write("teacher_actions", teacher_actions)
+        self._acted = obs, actions
+        return actions
+
+    def process_env_step(self, step: EnvStep) -> None:
+        """Store where episodes ended; student and teacher forget them."""
+        assert self._acted is not None
+        self.storage.write("dones", step.dones)
+        if step.valid is not None:
+            self.storage.write_valid(step.valid)
+        ended = step.dones if step.valid is None else step.dones | ~step.valid
+        self._state = forget(self._state, ended)
+        self.policy.reset_teacher(ended)
+        if self.extensions.hooks.after_step:
+            transition = Transition(*self._acted, step)
+            for after_step in self.extensions.hooks.after_step:
+                after_step(transition)
+        self.storage.advance()
+
+    # Learning from it
+
+    def update(self, obs: TensorDict) -> dict[str, Tensor]:
+        """Learn from the rollout; return the mean losses as scalar tensors."""
+        config, hooks = self.config, self.extensions.hooks
+        for after_rollout in hooks.after_rollout:
+            after_rollout(self.storage)
+        for _ in range(config.num_learning_epochs):
+            self._state = self._first_state
+            windows = self.storage.windows(config.gradient_length, sequential=self._sequential)
+            num_windows = -(-self._num_steps // config.gradient_length)
+            rows = config.gradient_length * self._num_envs
+            for batch in self.extensions.draw(map(self._with_state, windows), num_windows, rows):
+                self._step_on(batch)
+        # The next rollout goes on from what the student as it is now would remember, not from what it was before.
+        self._first_state = self._state
+        for after_update in hooks.after_update:
+            after_update(self.storage)
+        self.policy.update_normalization(self._valid_observations())
+        metrics = self._means.collect()
+        metrics["Loss/learning_rate"] = self.learning_rate.clone()
+        for hook in hooks.metrics:
+            metrics.update(hook())
+        self.storage.clear()
+        return metrics
+
+    def _with_state(self, batch: Batch) -> Batch:
+        """The window with what the student remembered before its sequences."""
+        if batch.sequences is not None:
+            batch.states = {"student": batch.sequences.first_states(self._state)}
+        return batch
+
+    def _step_on(self, batch: Batch) -> None:
+        """One optimizer step."""
+        distribution = self.policy.distribution
+        params, states = self.policy.student_params(batch.obs, batch.states.get("student", {}), batch.sequences)
+        if batch.sequences is not None:
+            self._state = detach(batch.sequences.last_states(states, self._num_envs))
+        actions = distribution.deterministic(params)
+        if self.config.loss_type == "log_likelihood":
+            errors = -distribution.log_prob(params, batch["teacher_actions"])
+        else:
+            error = squared_error if self.config.loss_type == "mse" else huber_error
+            errors = error(actions, batch["teacher_actions"])
+        behavior = errors.mean()
+        # The sum over the steps of a window, each a mean over envs: a longer window makes a larger step.
+        loss = behavior * (len(batch) / self._num_envs)
+        self._means.add({"Loss/behavior": behavior})
+
+        outputs = {"params": params, "actions": actions}
+        for name, (extra, weight) in self.extensions.losses(batch, outputs).items():
+            loss = loss + weight * extra
+            self._means.add({f"Loss/{name}": extra})
+
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        for after_minibatch in self.extensions.hooks.after_minibatch:
+            after_minibatch(batch, outputs)
+
+    def _valid_observations(self) -> TensorDict:
+        observations, valid = self.storage.observations(), self.storage.valid
+        return observations if valid is None else observations[valid.flatten().nonzero().squeeze(1)]
+
+    # Acting, and state
+
+    def act_inference(self, obs: TensorDict) -> Tensor:
+        """What the student does without exploring, `[N, A]`, for observations `[N, ...]`."""
+        return self._inference.act(self.extensions.observe(obs))
+
+    def reset(self, dones: Tensor | None = None) -> None:
+        """Forget what `act_inference` remembers of the envs in `dones [N]`, or of all."""
+        self._inference.reset(dones)
+
+    def train_mode(self) -> None:
+        """Put the student and all modules of extensions in training mode; the teacher stays as it is."""
+        self.modules.train()
+
+    def eval_mode(self) -> None:
+        """Put the student and all modules of extensions in evaluation mode."""
+        self.modules.train(False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Modules, the teacher among them, optimizer and extensions."""
+        return {
+            "modules": self.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "extensions": self.extensions.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`.
+
+        Raises:
+            CheckpointError: Modules or extensions do not fit; lists every misfit, and nothing is loaded.
+        """
+        self.extensions.check_state(state["extensions"])
+        self.modules.load_state_dict(state["modules"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.extensions.load_state_dict(state["extensions"])
+        self._state = self._first_state = self._zero_state
+        self._inference.reset()
+
+
+def teacher_share(config: TeacherShareConfig, iteration: int) -> float:
+    """Share of teacher actions in iteration `iteration`, counted from 0."""
+    done = min(iteration / config.num_iterations, 1.0)
+    return config.initial + done * (config.final - config.initial)

@@ -1,0 +1,139 @@
+"""Convolutional encoders of images, and fully connected layers upon their features.
+
+Legend: B rows, C channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor, nn
+
+from rslcore.context import Context
+from rslcore.errors import listed, nearest
+from rslcore.layers import ACTIVATIONS
+from rslcore.normalization import EmpiricalNormalization
+from rslcore.observations import concatenate, find_groups
+from rslcore_networks.config import CnnConfig, EncoderConfig
+from rslcore_networks.mlp import output_layers
+
+
+class Cnn(nn.Module):
+    """An encoder for each image group `[C, H, W]`, and fully connected layers upon the 1-D groups and all features.
+
+    Images of integers are scaled by 1 / 255; storages keep them as they are. Only 1-D groups are normalized.
+
+    Args:
+        config: The options.
+        context: Gives the observation groups and the device.
+        num_outputs: Width of the last layer.
+
+    Raises:
+        ConfigError: The env does not have the groups; none is an image; an image is too small for its encoder.
+    """
+
+    def __init__(self, config: CnnConfig, context: Context, num_outputs: int) -> None:
+        super().__init__()
+        specs = find_groups(context, config.groups)
+        for group, spec in specs.items():
+            if len(spec.shape) not in (1, 3):
+                raise context.error(
+                    "groups",
+                    f"group '{group}' has shape {list(spec.shape)}; this network reads images [C, H, W] and 1-D groups",
+                )
+        self.groups = tuple(group for group in config.groups if len(specs[group].shape) == 1)
+        images = tuple(group for group in config.groups if len(specs[group].shape) == 3)
+        if not images:
+            raise context.error("groups", f"{listed(config.groups)} has no image [C, H, W]; use the network 'mlp'")
+        for group in config.encoders:
+            if group not in images:
+                raise context.error(
+                    f"encoders.{group}", f"is no image group of this network{nearest(group, images)} ({listed(images)})"
+                )
+        self.encoders = nn.ModuleDict()
+        num_features = sum(specs[group].size for group in self.groups)
+        self.normalizer = EmpiricalNormalization(num_features) if config.normalize and self.groups else None
+        for group in images:
+            at = f"encoders.{group}" if group in config.encoders else "encoder"
+            shape = specs[group].shape
+            try:
+                encoder, size = convolutions(config.encoders.get(group, config.encoder), shape)
+            except RuntimeError as error:
+                raise context.error(
+                    at, f"the image '{group}' of shape {list(shape)} is too small for these convolutions ({error})"
+                ) from error
+            self.encoders[group] = encoder
+            num_features += size
+        self.layers = output_layers(config, num_features, num_outputs)
+        self.to(context.device)
+
+    @property
+    def output_layer(self) -> nn.Module:
+        """The layer that makes the outputs."""
+        return self.layers[-1]
+
+    def forward(self, obs: TensorDict) -> Tensor:
+        """Observations `[B, ...]` to `[B, num_outputs]`."""
+        features = [encoder(as_image(obs[group])) for group, encoder in self.encoders.items()]
+        if self.groups:
+            rows = concatenate(obs, self.groups)
+            features.insert(0, rows if self.normalizer is None else self.normalizer(rows))
+        outputs: Tensor = self.layers(features[0] if len(features) == 1 else torch.cat(features, dim=-1))
+        return outputs
+
+    def update_normalization(self, obs: TensorDict) -> None:
+        """Merge the 1-D groups of observations `[B, ...]` into the running statistics, if there are any."""
+        if self.normalizer is not None:
+            self.normalizer.update(concatenate(obs, self.groups))
+
+
+def as_image(pixels: Tensor) -> Tensor:
+    """Pixels as float; integers from [0, 255] to [0, 1]."""
+    return pixels if pixels.is_floating_point() else pixels.float() / 255.0
+
+
+def convolutions(config: EncoderConfig, shape: tuple[int, ...]) -> tuple[nn.Sequential, int]:
+    """The layers that turn images `[B, *shape]` into features `[B, F]`, and F.
+
+    Raises:
+        RuntimeError: The image is too small.
+    """
+    layers: list[nn.Module] = []
+    image = torch.zeros(1, *shape)  # goes through the layers for the sake of its shape
+    for index, channels in enumerate(config.channels):
+        kernel, stride = _item(config.kernel_sizes, index), _item(config.strides, index)
+        dilation, norm = _item(config.dilations, index), _item(config.norm, index)
+        padding = (0, 0)
+        if config.padding != "none":
+            height, width = image.shape[2:]
+            padding = (_padding(height, kernel, stride, dilation), _padding(width, kernel, stride, dilation))
+        mode = "zeros" if config.padding == "none" else config.padding
+        convolution = nn.Conv2d(image.shape[1], channels, kernel, stride, padding, dilation, padding_mode=mode)
+        image = convolution(image)
+        layers.append(convolution)
+        if norm == "batch":
+            layers.append(nn.BatchNorm2d(channels))
+        elif norm == "layer":
+            layers.append(nn.LayerNorm(image.shape[1:]))
+        layers.append(ACTIVATIONS[config.activation]())
+        if _item(config.max_pool, index):
+            layers.append(nn.MaxPool2d(3, stride=2, padding=1))
+            image = layers[-1](image)
+    if config.global_pool != "none":
+        layers.append(nn.AdaptiveMaxPool2d(1) if config.global_pool == "max" else nn.AdaptiveAvgPool2d(1))
+        image = layers[-1](image)
+    layers.append(nn.Flatten())
+    return nn.Sequential(*layers), image[0].numel()
+
+
+def _item(items: tuple[Any, ...], index: int) -> Any:
+    return items[index] if len(items) > 1 else items[0]
+
+
+def _padding(size: int, kernel: int, stride: int, dilation: int) -> int:
+    """Pixels on either side with which a convolution of `size` pixels has at least `size // stride` outputs."""
+    missing = dilation * (kernel - 1) + 1 - stride - size % stride
+    return max(0, math.ceil(missing / 2))

@@ -1,0 +1,1 @@
+"""Student and teacher as an rslcore plugin."""

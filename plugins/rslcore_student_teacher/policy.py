@@ -1,0 +1,125 @@
+"""Student and teacher.
+
+Legend: N envs, B rows, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tensordict import TensorDict
+from torch import Tensor, nn
+
+from rslcore.context import Context
+from rslcore.errors import ConfigError, RslcoreError, listed
+from rslcore.evaluation import InferencePolicy, load_policy
+from rslcore.protocols import Distribution
+from rslcore.recurrence import Sequences, State, run_network, state_specs
+from rslcore.specs import TensorSpec
+from rslcore_student_teacher.config import StudentTeacherConfig
+
+
+class StudentTeacher(nn.Module):
+    """A student, composed of a network and a distribution by name, and a teacher that another run has trained.
+
+    The teacher is saved with the student, so that a run goes on where the teacher's folder is not at hand.
+
+    Args:
+        config: The options.
+        context: Builds network and distribution; says whether a checkpoint is about to be loaded.
+
+    Raises:
+        ConfigError: There is no such teacher, or it takes other observations or actions than the env has.
+    """
+
+    def __init__(self, config: StudentTeacherConfig, context: Context) -> None:
+        super().__init__()
+        self._distribution: Distribution = context.build(config.student.distribution, "student.distribution")
+        num_inputs = self._distribution.num_inputs
+        self.student = context.build(config.student.network, "student.network", num_outputs=num_inputs)
+        output_layer = getattr(self.student, "output_layer", None)
+        if output_layer is not None:
+            self._distribution.initialize_outputs(output_layer)
+        self._context = context
+        self._teacher: InferencePolicy | None = None
+        self._teacher_state: Mapping[str, Any] = {}
+        if not context.restoring:
+            self._teacher = find_teacher(config, context)
+            self._teacher_state = self._teacher.state_dict()
+
+    @property
+    def distribution(self) -> Distribution:
+        """What the student's parameters are parameters of."""
+        return self._distribution
+
+    def state_specs(self) -> Mapping[str, Mapping[str, TensorSpec]]:
+        """What the student remembers; the teacher remembers by itself."""
+        return {"student": state_specs(self.student)}
+
+    def student_params(
+        self, obs: TensorDict, state: State, sequences: Sequences | None = None
+    ) -> tuple[Mapping[str, Tensor], State]:
+        """Distribution parameters of observations `[B, ...]`, and the student's state after them."""
+        outputs, state = run_network(self.student, obs, state, sequences)
+        return self._distribution.params(outputs), state
+
+    def act_inference(self, obs: TensorDict, states: Mapping[str, State]) -> tuple[Tensor, Mapping[str, State]]:
+        """What the student does without exploring, `[B, A]`, and its state after it."""
+        params, state = self.student_params(obs, states["student"])
+        return self._distribution.deterministic(params), {"student": state}
+
+    def teacher_actions(self, obs: TensorDict) -> Tensor:
+        """What the teacher does, `[N, A]`, for observations `[N, ...]`."""
+        if self._teacher is None:  # of a checkpoint; acting without a teacher does not need it built
+            context = self._context
+            self._teacher = InferencePolicy.from_state(self._teacher_state, context.device, context.registry)
+        return self._teacher(obs)
+
+    def reset_teacher(self, dones: Tensor | None = None) -> None:
+        """Let the teacher forget the episodes of the envs in `dones [N]`, or all."""
+        if self._teacher is not None:
+            self._teacher.reset(dones)
+
+    def parameter_groups(self) -> Mapping[str, list[nn.Parameter]]:
+        """The student's parameters, the distribution's among them."""
+        return {"student": list(self.parameters())}
+
+    def update_normalization(self, obs: TensorDict) -> None:
+        """Merge observations `[B, ...]` into the student's running statistics."""
+        self.student.update_normalization(obs)
+
+    def get_extra_state(self) -> Mapping[str, Any]:
+        """The teacher, for the policy's `state_dict`."""
+        return self._teacher_state
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `get_extra_state`."""
+        self._teacher, self._teacher_state = None, state
+
+
+def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePolicy:
+    """Load the teacher and see whether it fits the env.
+
+    Raises:
+        ConfigError: It cannot be loaded, or takes other observations or actions than the env has.
+    """
+    run, checkpoint = config.teacher.run, config.teacher.checkpoint
+    try:
+        teacher = load_policy(run, checkpoint=checkpoint, device=str(context.device), registry=context.registry)
+    except RslcoreError as error:
+        raise context.error("teacher.run", f"the teacher cannot be loaded: {error}") from error
+    ours, theirs = context.env_spec, teacher.spec
+    problems = []
+    for group, spec in theirs.observations.items():
+        if group not in ours.observations:
+            problems.append(f"it sees '{group}', which the env does not have ({listed(ours.observations)})")
+        elif ours.observations[group] != spec:
+            problems.append(f"it sees '{group}' as {spec}, the env gives {ours.observations[group]}")
+    if theirs.actions != ours.actions:
+        problems.append(f"its actions are {theirs.actions}, those of the env and the student {ours.actions}")
+    if problems:
+        raise ConfigError(
+            [context.error("teacher.run", f"the teacher '{run}' does not fit: {text}").problems[0] for text in problems]
+        )
+    return teacher

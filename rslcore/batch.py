@@ -1,0 +1,44 @@
+"""What a storage hands out to learn from.
+
+Legend: B rows of a batch, S sequences.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore.recurrence import Sequences, State
+
+
+@attrs.define
+class Batch:
+    """Rows of a rollout, `[B, ...]`, flat also where they are whole sequences.
+
+    `batch["rewards"]` is a column; `len(batch)` is B.
+
+    Attributes:
+        columns: The storage's columns by name, `[B, ...]`, those of extensions among them.
+        obs: The observation groups, `[B, ...]`.
+        num_original: Number of rows that come from the rollout. They come first; rows that extensions add by `augment`
+            follow. Statistics of the policy, such as its entropy, are taken of the original rows.
+        sequences: How the rows follow one another; None where they are in no order.
+        states: For sequences: the state of each recurrent network before them, `{network: {name: [S, ...]}}`.
+        samples: What the `samplers` of extensions drew for this minibatch, by name.
+    """
+
+    columns: dict[str, Tensor]
+    obs: TensorDict
+    num_original: int
+    sequences: Sequences | None = None
+    states: dict[str, State] = attrs.field(factory=dict)
+    samples: dict[str, Any] = attrs.field(factory=dict)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return len(self.obs)

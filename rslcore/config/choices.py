@@ -1,0 +1,14 @@
+"""Choices that several configs offer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Activation = Literal["elu", "relu", "tanh", "gelu", "silu", "leaky_relu", "selu", "celu", "sigmoid", "softplus", "mish"]
+"""Nonlinearity between the layers of a network; `rslcore.layers.ACTIVATIONS` holds their classes."""
+
+Shuffle = Literal["epoch", "rollout", "none"]
+"""How often the rows of a rollout, or the envs of a recurrent one, are permuted before they are cut in minibatches."""
+
+OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
+"""Name of an optimizer in `rslcore.optim.OPTIMIZERS`."""
