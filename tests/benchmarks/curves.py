@@ -67,11 +67,11 @@ def load_curves(folder: Path, task: str, variant: str) -> list[Curve]:
 
 
 def mean_and_half_width(values: Sequence[float] | numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Mean over the first axis, and half of its 95 % confidence interval by Student's t; 0 for a single value."""
+    """Mean over the first axis, and half of its 95 % confidence interval by Student's t; NaN for a single value."""
     array = numpy.asarray(values, dtype=numpy.float64)
     count = len(array)
     if count == 1:
-        return array[0], numpy.zeros_like(array[0])
+        return array[0], numpy.full_like(array[0], math.nan)
     return array.mean(0), T_QUANTILES[count - 2] * array.std(0, ddof=1) / math.sqrt(count)
 
 

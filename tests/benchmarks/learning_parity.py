@@ -11,7 +11,9 @@ A task is a file of `parity_tasks/`. From the project's root:
     python tests/benchmarks/learning_parity.py draw pendulum
 
 `train` writes the curve of one run; `all` trains what is missing of all variants and seeds; `draw` makes a picture, a
-table and a verdict of the curves that there are.
+table and a verdict of the curves that there are. Curves do not know what they were trained with: begin with an empty
+folder when a task or the code has changed. "Whole run" in the table is the mean over all iterations, which tells how
+fast a variant learns.
 """
 
 from __future__ import annotations
@@ -125,6 +127,8 @@ def draw(task: str, folder: Path) -> None:
     import matplotlib.pyplot as plt
 
     found = {variant: curves for variant in VARIANTS if (curves := load_curves(folder, task, variant))}
+    if not found:
+        sys.exit(f"there are no curves of {task} in {folder}")
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for variant, curves in found.items():
         length = min(len(curve.steps) for curve in curves)
@@ -147,13 +151,18 @@ def table(task: str, found: dict[str, list[Curve]]) -> str:
     lines.append("|" + "---|" * len(header))
     for variant, curves in found.items():
         finals = {curve.seed: curve.final_return() for curve in curves}
-        mean, half = mean_and_half_width(list(finals.values()))
-        whole, whole_half = mean_and_half_width([numpy.nanmean(curve.returns) for curve in curves])
+        whole = [float(numpy.nanmean(curve.returns)) for curve in curves]
         cells = [variant, *(f"{finals[seed]:.1f}" if seed in finals else "" for seed in seeds)]
-        cells += [f"{mean:.1f} ± {half:.1f}", f"{whole:.1f} ± {whole_half:.1f}"]
+        cells += [interval(list(finals.values())), interval(whole)]
         cells.append(f"{numpy.mean([curve.seconds for curve in curves]):.0f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def interval(values: Sequence[float]) -> str:
+    """Mean and 95 % confidence interval, in words; a single value is alone."""
+    mean, half = mean_and_half_width(values)
+    return f"{mean:.1f} ± {half:.1f}" if len(values) > 1 else f"{mean:.1f}"
 
 
 def verdicts(task: str, found: dict[str, list[Curve]]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rslcore.config import ExperimentConfig, unstructure
 
-ACTIVATIONS = {"silu": "swish", "leaky_relu": "lrelu"}
+ACTIVATIONS = {"silu": "swish", "leaky_relu": "lrelu", "celu": "crelu"}
 """Where rsl_rl has another name."""
 
 SWITCHES = ("bootstrap", "shuffle", "extensions")
@@ -50,6 +50,7 @@ def _algorithm(options: dict[str, Any]) -> dict[str, Any]:
         "value_loss_coef",
         "entropy_coef",
         "learning_rate",
+        "optimizer",
         "schedule",
         "desired_kl",
         "max_grad_norm",
@@ -62,7 +63,7 @@ def _algorithm(options: dict[str, Any]) -> dict[str, Any]:
 def _distribution(options: dict[str, Any]) -> dict[str, Any]:
     options = dict(options)
     _require("distribution", options.pop("name"), "gaussian")
-    _require("options of gaussian", set(options), {"init_std", "std_type"})
+    _require("options of gaussian", set(options), {"init_std", "std_type", "std_range", "learn_std"})
     return {"class_name": "GaussianDistribution", **options}
 
 
@@ -74,44 +75,56 @@ def _network(options: dict[str, Any]) -> dict[str, Any]:
     options = dict(options)
     name = options.pop("name")
     options.pop("groups")
-    _require("init", options.pop("init", "default"), "default")
-    _require("output_scale", options.pop("output_scale", 1.0), 1.0)
-    activation = options.pop("activation")
-    activation = ACTIVATIONS.get(activation, activation)
+    _require("init", options.pop("init"), "default")
+    _require("output_scale", options.pop("output_scale"), 1.0)
     common = {
         "hidden_dims": options.pop("hidden_dims"),
-        "activation": activation,
-        "obs_normalization": options.pop("normalize", False),
+        "activation": _activation(options.pop("activation")),
+        "obs_normalization": options.pop("normalize"),
     }
     if name == "mlp":
         specific = {"class_name": "MLPModel"}
-    elif name == "lstm":
+    elif name in ("lstm", "gru"):
         specific = {
             "class_name": "RNNModel",
-            "rnn_type": "lstm",
+            "rnn_type": name,
             "rnn_hidden_dim": options.pop("rnn_hidden_dim"),
             "rnn_num_layers": options.pop("rnn_num_layers"),
         }
     elif name == "cnn":
-        specific = {"class_name": "CNNModel", "cnn_cfg": _encoder(options.pop("encoder"), activation)}
+        _require("encoders", options.pop("encoders"), {})
+        specific = {"class_name": "CNNModel", "cnn_cfg": _encoder(options.pop("encoder"))}
     else:
         raise ValueError(f"network {name!r}: rsl_rl has none like it")
-    _require(f"options of {name} that rsl_rl does not have", set(options), set())
+    _require(f"further options of {name}", options, {})
     return {**specific, **common}
 
 
-def _encoder(options: dict[str, Any], activation: str) -> dict[str, Any]:
+def _encoder(options: dict[str, Any]) -> dict[str, Any]:
     options = dict(options)
-    _require("padding", options.pop("padding", "none"), "none")
+    _require("padding", options.pop("padding"), "none")
     encoder = {
         "output_channels": options.pop("channels"),
-        "kernel_size": options.pop("kernel_sizes"),
-        "stride": options.pop("strides"),
+        "kernel_size": _one_or_all(options.pop("kernel_sizes")),
+        "stride": _one_or_all(options.pop("strides")),
+        "dilation": _one_or_all(options.pop("dilations")),
         "padding": "none",
-        "activation": activation,
+        "norm": _one_or_all(options.pop("norm")),
+        "activation": _activation(options.pop("activation")),
+        "max_pool": _one_or_all(options.pop("max_pool")),
+        "global_pool": options.pop("global_pool"),
     }
-    _require("options of an encoder that rsl_rl does not have", set(options), set())
+    _require("further options of an encoder", options, {})
     return encoder
+
+
+def _one_or_all(items: list[Any]) -> Any:
+    """A list of one item holds for all layers, which rsl_rl writes as the item."""
+    return items[0] if len(items) == 1 else items
+
+
+def _activation(name: str) -> str:
+    return ACTIVATIONS.get(name, name)
 
 
 def _require(what: str, value: Any, expected: Any) -> None:
