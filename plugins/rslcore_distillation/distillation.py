@@ -213,9 +213,11 @@ class Distillation:
         """The inverse of `state_dict`.
 
         Raises:
-            CheckpointError: Modules or extensions do not fit; lists every misfit, and nothing is loaded.
+            CheckpointError: Modules, optimizer or extensions do not fit; nothing is loaded then.
         """
         self.extensions.check_state(state["extensions"])
+        self.modules.check_state(state["modules"])
+        self.optimizer.check_state(state["optimizer"])
         self.modules.load_state_dict(state["modules"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.extensions.load_state_dict(state["extensions"])

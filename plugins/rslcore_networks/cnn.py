@@ -47,11 +47,14 @@ class Cnn(nn.Module):
         self.groups = tuple(group for group in config.groups if len(specs[group].shape) == 1)
         images = tuple(group for group in config.groups if len(specs[group].shape) == 3)
         if not images:
-            raise context.error("groups", f"{listed(config.groups)} has no image [C, H, W]; use the network 'mlp'")
+            raise context.error(
+                "groups", f"there is no image [C, H, W] in {listed(config.groups)}; use the network 'mlp'"
+            )
         for group in config.encoders:
             if group not in images:
                 raise context.error(
-                    f"encoders.{group}", f"is no image group of this network{nearest(group, images)} ({listed(images)})"
+                    f"encoders.{group}",
+                    f"is no image of this network{nearest(group, images)} (it has {listed(images)})",
                 )
         self.encoders = nn.ModuleDict()
         num_features = sum(specs[group].size for group in self.groups)
@@ -91,8 +94,10 @@ class Cnn(nn.Module):
 
 
 def as_image(pixels: Tensor) -> Tensor:
-    """Pixels as float; integers from [0, 255] to [0, 1]."""
-    return pixels if pixels.is_floating_point() else pixels.float() / 255.0
+    """Pixels as float; integers from [0, 255] to [0, 1]. Those of a mask (bool) are 0 and 1 already."""
+    if pixels.is_floating_point():
+        return pixels
+    return pixels.float() if pixels.dtype == torch.bool else pixels.float() / 255.0
 
 
 def convolutions(config: EncoderConfig, shape: tuple[int, ...]) -> tuple[nn.Sequential, int]:
