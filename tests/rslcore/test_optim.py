@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rslcore.optim import Adam, ParameterGroup
+from rslcore.optim import Adam, AdamW, ParameterGroup
 
 
 @pytest.fixture
@@ -90,3 +90,13 @@ def test_adam_state_round_trip_goes_on_alike(network):
         adam.step()
     for parameter, expected in zip(other.parameters(), network.parameters(), strict=True):
         assert torch.equal(parameter, expected)
+
+
+def test_adamw_leaves_what_took_no_part_in_the_loss():
+    # By hand, as torch's: 1 - 0.1 * 0.01 * 1 - 0.1 for the one, nothing for the other.
+    used, unused = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
+    adamw = AdamW([ParameterGroup([used, unused], torch.tensor(0.1), None)])
+    (2.0 * used).sum().backward()
+    adamw.step()
+    torch.testing.assert_close(used.data, torch.tensor([0.899]))
+    assert unused.item() == 1.0
