@@ -185,14 +185,15 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
 
-    parameter -= learning_rate * weight_decay * parameter, before Adam's step.
+    parameter -= learning_rate * weight_decay * parameter, before Adam's step, where it took part in the loss.
     """
 
     weight_decay: ClassVar[float] = 0.01
 
     def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
         """Let the parameters decay, then fill in the change."""
-        torch._foreach_mul_(group.tensors, 1.0 - group.learning_rate * self.weight_decay)
+        if decaying := [parameter for parameter in group.tensors if parameter.grad is not None]:
+            torch._foreach_mul_(decaying, 1.0 - group.learning_rate * self.weight_decay)
         super().update(group, gradient, steps, moments)
 
 

@@ -38,6 +38,7 @@ def to_rsl_rl(config: ExperimentConfig) -> dict[str, Any]:
 def _algorithm(options: dict[str, Any]) -> dict[str, Any]:
     options = {key: value for key, value in options.items() if key not in SWITCHES}
     _require("algorithm", options.pop("name"), "ppo")
+    mixed = options.pop("precision") == "bf16"
     normalize = options.pop("normalize_advantage")
     if normalize == "none":
         raise ValueError("normalize_advantage: rsl_rl always normalizes")
@@ -57,7 +58,12 @@ def _algorithm(options: dict[str, Any]) -> dict[str, Any]:
         "use_clipped_value_loss",
     }
     _require("options of ppo", set(options), same)
-    return {"class_name": "PPO", "normalize_advantage_per_mini_batch": normalize == "minibatch", **options}
+    return {
+        "class_name": "PPO",
+        "normalize_advantage_per_mini_batch": normalize == "minibatch",
+        "use_mixed_precision": mixed,
+        **options,
+    }
 
 
 def _distribution(options: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import nn
 
 from rslcore.errors import CheckpointError
 from rslcore.modules import ModuleTable
-from rslcore.optim import OPTIMIZERS, Adam, ParameterGroup, RmsProp, Sgd, make_optimizer
+from rslcore.optim import OPTIMIZERS, Adam, AdamW, ParameterGroup, RmsProp, Sgd, make_optimizer
 
 TORCHS = {
     "adam": torch.optim.Adam,
@@ -192,3 +192,13 @@ def test_make_optimizer_steps_modules_at_their_rates_unless_they_have_their_own(
     assert optimizer.groups[0].learning_rate is optimizer.groups[1].learning_rate is rate
     assert optimizer.groups[2].learning_rate.item() == pytest.approx(0.05)
     assert [group.max_grad_norm for group in optimizer.groups] == [2.0] * 3
+
+
+def test_adamw_leaves_what_took_no_part_in_the_loss():
+    # By hand, as torch's: 1 - 0.1 * 0.01 * 1 - 0.1 for the one, nothing for the other.
+    used, unused = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
+    adamw = AdamW([ParameterGroup([used, unused], torch.tensor(0.1), None)])
+    (2.0 * used).sum().backward()
+    adamw.step()
+    torch.testing.assert_close(used.data, torch.tensor([0.899]))
+    assert unused.item() == 1.0
