@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+import attrs
 import numpy
 import torch
 from tensordict import TensorDict
@@ -135,7 +136,8 @@ class RolloutStorage:
                 permutation = torch.randperm(count, device=device)
             for part in permutation[: size * num_mini_batches].split(size):
                 if sequential:
-                    yield from self._gather(*self._split(envs=part))
+                    place, sequences = self._split(envs=part)
+                    yield from self._gather(place, attrs.evolve(sequences, needs_ends=False))
                 else:
                     yield from self._gather(part if rows is None else rows[part], None)
 
