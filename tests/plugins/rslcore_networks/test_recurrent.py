@@ -55,7 +55,8 @@ def state_of(network, num_rows):
 @NAMES
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("normalize", [False, True])
-def test_forward_of_sequences_equals_step_by_step(build, rollout, name, num_layers, normalize):
+@pytest.mark.parametrize("with_gradients", [False, True])  # sequences are packed, or padded
+def test_forward_of_sequences_equals_step_by_step(build, rollout, name, num_layers, normalize, with_gradients):
     obs, dones, valid = rollout
     network = build(name, groups=("privileged", "policy"), rnn_num_layers=num_layers, normalize=normalize)
     network.update_normalization(obs)
@@ -69,8 +70,10 @@ def test_forward_of_sequences_equals_step_by_step(build, rollout, name, num_laye
         state = forget(state, torch.from_numpy(dones[t] | ~valid[t]))
 
     rows, sequences = split_sequences(dones, valid, torch.device("cpu"))
-    packed, ends = network(obs[rows], sequences.first_states(first), sequences)
-    torch.testing.assert_close(packed, torch.cat(outputs)[rows])
+    with torch.set_grad_enabled(with_gradients):
+        found, ends = network(obs[rows], sequences.first_states(first), sequences)
+    assert found.requires_grad == with_gradients
+    torch.testing.assert_close(found, torch.cat(outputs)[rows])
     for sequence in range(len(sequences.envs)):
         last = rows[sequences.of_rows == sequence].max().item()
         for part, value in ends.items():
@@ -81,7 +84,19 @@ def test_forward_of_sequences_equals_step_by_step(build, rollout, name, num_laye
 
 
 @NAMES
-def test_forward_of_reordered_rows_gives_outputs_in_their_order(build, rollout, name):
+def test_forward_without_the_states_at_the_ends_gives_the_same_outputs(build, rollout, name):
+    obs, dones, _ = rollout
+    network = build(name)
+    rows, sequences = split_sequences(dones, None, torch.device("cpu"))
+    state = sequences.first_states(state_of(network, N))
+    outputs, after = network(obs[rows], state, attrs.evolve(sequences, needs_ends=False))
+    assert torch.equal(outputs, network(obs[rows], state, sequences)[0])
+    assert set(after) == set(state)
+
+
+@NAMES
+@pytest.mark.parametrize("with_gradients", [False, True])
+def test_forward_of_reordered_rows_gives_outputs_in_their_order(build, rollout, name, with_gradients):
     obs, dones, _ = rollout
     network = build(name)
     rows, sequences = split_sequences(dones, None, torch.device("cpu"))
@@ -91,7 +106,8 @@ def test_forward_of_reordered_rows_gives_outputs_in_their_order(build, rollout, 
     order = torch.randperm(T * N)
     places = torch.argsort(order)
     reordered = attrs.evolve(sequences, order=order)
-    outputs_there, after_there = network(obs[rows][places], state, reordered)
+    with torch.set_grad_enabled(with_gradients):
+        outputs_there, after_there = network(obs[rows][places], state, reordered)
     torch.testing.assert_close(outputs_there, outputs[places])
     for part, value in after.items():
         torch.testing.assert_close(after_there[part], value)
