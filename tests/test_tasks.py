@@ -97,9 +97,9 @@ def test_rslcore_sees_the_last_observation_of_an_episode(name):
     context = Context(default_registry(), config, torch.device("cpu"), 1, 8)
     env = context.build(config.env, "env")
     env.reset()
-    ends = 0
+    generator, ends = torch.Generator().manual_seed(0), 0
     for _ in range(60):
-        step = env.step(torch.randn(8, 1))
+        step = env.step(torch.randn(8, 1, generator=generator))
         assert step.valid is None
         assert (step.final_obs is not None) == bool(step.dones.any())
         if step.final_obs is not None:
