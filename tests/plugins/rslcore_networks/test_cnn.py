@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import torch
 from tensordict import TensorDict
@@ -13,6 +14,7 @@ from rslcore.errors import ConfigError
 from rslcore.protocols import Network
 from rslcore.registry import default_registry
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore_networks.cnn import BatchNorm
 
 GROUPS = {
     "policy": TensorSpec((3,)),
@@ -166,7 +168,7 @@ def test_norm_of_each_kind_follows_its_convolution(encode):
     layers, _ = encode(channels=[2, 2, 2], kernel_sizes=[2], norm=["batch", "none", "layer"])
     kinds = [type(layer) for layer in layers]
     assert kinds == [
-        *(nn.Conv2d, nn.BatchNorm2d, nn.ELU),
+        *(nn.Conv2d, BatchNorm, nn.ELU),
         *(nn.Conv2d, nn.ELU),
         *(nn.Conv2d, nn.LayerNorm, nn.ELU),
         nn.Flatten,
@@ -293,3 +295,27 @@ def test_groups_and_encoders_that_do_not_fit_are_refused(build, options, message
     with pytest.raises(ConfigError) as caught:
         build(**options)
     assert str(caught.value) == f"policy.actor.network.{message}"
+
+
+def test_batch_norm_stands_still_while_learning_and_moves_between_updates(build, obs):
+    network = build(groups=["depth"], encoder={"channels": [2], "kernel_sizes": [2], "norm": ["batch"]}).train()
+    convolution, norm = network.encoders["depth"][:2]
+    before = network(obs)
+    torch.testing.assert_close(before[:1], network(obs[:1]))  # a row does not depend on those beside it
+    assert norm.running_mean.tolist() == [0.0, 0.0]
+    network.update_normalization(obs)
+    # By hand: a tenth of the way from 0 and 1 to the mean and the variance of each channel.
+    features = convolution(obs["depth"]).detach().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(norm.running_mean, 0.1 * features.mean(1))
+    torch.testing.assert_close(norm.running_var, 0.9 + 0.1 * features.var(1))
+    assert not torch.equal(before, network(obs))
+    assert network(obs).requires_grad
+
+
+@pytest.mark.parametrize("group", ["front.depth", "keys"])
+def test_group_that_torch_takes_for_no_name_is_refused(context, group):
+    spec = attrs.evolve(context.spec, observations={group: TensorSpec((1, 5, 5))})
+    config = structure({"groups": [group]}, default_registry().config_class("network", "cnn"), default_registry())
+    with pytest.raises(ConfigError) as caught:
+        attrs.evolve(context, spec=spec).build(NetworkComponent("cnn", config), "network", num_outputs=2)
+    assert str(caught.value) == f"network.groups: '{group}' cannot name an encoder in torch; rename the group"
