@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from rslcore.config import Precision
 from rslcore.errors import DeviceError
 
 
@@ -42,6 +43,13 @@ def limited_threads(num_threads: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[object]:
+    """The context in which matrix products are made in this precision."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def _available() -> str:

@@ -34,12 +34,14 @@ class Bindings:
         modules: Where the extension registers the modules that it trains.
         storage: Where the columns that it declared are written.
         groups: The observation groups that the policy sees, those that extensions add among them.
+        name: The extension's own name in the algorithm, no other one's: `rnd`, and `rnd#2` for the second such.
     """
 
     policy: Policy
     modules: ModuleTable
     storage: Storage
     groups: Mapping[str, TensorSpec]
+    name: str
 
 
 @attrs.frozen
@@ -140,7 +142,7 @@ class ExtensionList:
         for index, extension in enumerate(self.extensions):
             try:
                 storage.add_fields(extension.fields())
-                extension.bind(Bindings(policy, modules, storage, groups))
+                extension.bind(Bindings(policy, modules, storage, groups, self._names[index]))
             except ValueError as error:  # a name that another extension has taken
                 raise self._context.error(f"extensions[{index}]", str(error)) from error
 

@@ -97,13 +97,8 @@ class ModuleTable:
             for name, entry in self._table.items()
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`.
-
-        Raises:
-            CheckpointError: Modules or tensors are missing, left over or of another shape; lists them all. Nothing is
-                loaded then.
-        """
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raises CheckpointError if modules or tensors are missing, left over or of another shape; lists them all."""
         misfits = [f"module '{name}' is not in the checkpoint" for name in self._table if name not in state]
         misfits += [
             f"module '{name}' of the checkpoint is not in this run" for name in state if name not in self._table
@@ -113,6 +108,10 @@ class ModuleTable:
                 misfits += find_misfits(name, entry.module.state_dict(), state[name]["module"])
         if misfits:
             raise CheckpointError("the checkpoint does not fit this config:\n  " + "\n  ".join(misfits))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`; raises CheckpointError as `check_state`, and loads nothing then."""
+        self.check_state(state)
         for name, entry in self._table.items():
             entry.module.load_state_dict(state[name]["module"])
             if entry.optimizer is not None:

@@ -18,15 +18,17 @@ class EmpiricalNormalization(nn.Module):
     Args:
         num_features: D.
         eps: Added to the standard deviation.
+        until: Number of rows after which the statistics stand still; None for never.
     """
 
     mean: Tensor
     variance: Tensor
     count: Tensor
 
-    def __init__(self, num_features: int, eps: float = 1e-2) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-2, until: int | None = None) -> None:
         super().__init__()
         self.eps = eps
+        self.until = until
         self.register_buffer("mean", torch.zeros(num_features))
         self.register_buffer("variance", torch.ones(num_features))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
@@ -41,8 +43,10 @@ class EmpiricalNormalization(nn.Module):
         if not len(rows):
             return
         variance, mean = torch.var_mean(rows, dim=0, correction=0)
-        self.count += len(rows)
-        share = (len(rows) / self.count).to(mean.dtype)
+        # Stopping is a count of 0 rows, not a branch, which would read `self.count` on the host.
+        merged = len(rows) if self.until is None else len(rows) * (self.count < self.until)
+        self.count += merged
+        share = (merged / self.count).to(mean.dtype)
         delta = mean - self.mean
         self.mean.add_(share * delta)
         self.variance.add_(share * (variance - self.variance + delta.square() * (1.0 - share)))

@@ -22,16 +22,18 @@ def find_groups(context: Context, groups: Sequence[str], field: str = "groups") 
         field: Where the config names them, for messages.
 
     Raises:
-        ConfigError: The env has no such group; says which there are.
+        ConfigError: The env has no such group, and says which there are; or one is named twice.
     """
     specs = context.env_spec.observations
     if not groups:
         raise context.error(field, f"names no observation group; the env has {listed(specs)}")
-    for group in groups:
+    for index, group in enumerate(groups):
         if group not in specs:
             raise context.error(
                 field, f"the env has no observation group '{group}'{nearest(group, specs)} (it has {listed(specs)})"
             )
+        if group in groups[:index]:
+            raise context.error(field, f"names the observation group '{group}' twice")
     return {group: specs[group] for group in groups}
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rslcore.config import OptimizerName
+from rslcore.errors import CheckpointError, listed
 from rslcore.modules import ModuleTable
 
 
@@ -104,8 +105,24 @@ class Optimizer:
             ]
         }
 
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raises CheckpointError if a state was made with another optimizer, or for other groups."""
+        saved = state["groups"]
+        if missing := {name for name in type(self).moments if any(name not in group for group in saved)}:
+            raise CheckpointError(
+                f"the checkpoint was made with an optimizer that keeps no {listed(missing)}, which this one needs; "
+                "go on with that optimizer"
+            )
+        theirs = [[len(group[name]) for name in type(self).moments] for group in saved]
+        ours = [[len(moment) for moment in moments.values()] for moments in self._moments]
+        if theirs != ours:
+            raise CheckpointError(
+                "the checkpoint was made with the parameters in other groups; let networks share what they shared then"
+            )
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`; the sizes of the groups must fit, as they do when the modules fitted."""
+        """The inverse of `state_dict`; raises CheckpointError as `check_state`."""
+        self.check_state(state)
         for steps, moments, saved in zip(self.steps, self._moments, state["groups"], strict=True):
             steps.copy_(saved["steps"])
             for name, moment in moments.items():
@@ -168,14 +185,15 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
 
-    parameter -= learning_rate * weight_decay * parameter, before Adam's step.
+    parameter -= learning_rate * weight_decay * parameter, before Adam's step, where it took part in the loss.
     """
 
     weight_decay: ClassVar[float] = 0.01
 
     def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
         """Let the parameters decay, then fill in the change."""
-        torch._foreach_mul_(group.tensors, 1.0 - group.learning_rate * self.weight_decay)
+        if decaying := [parameter for parameter in group.tensors if parameter.grad is not None]:
+            torch._foreach_mul_(decaying, 1.0 - group.learning_rate * self.weight_decay)
         super().update(group, gradient, steps, moments)
 
 

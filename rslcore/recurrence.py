@@ -121,8 +121,10 @@ class Sequences:
         continues: Whether a sequence begins with the first step, and so with the state that its env had then, `[S]`.
         goes_on: Whether the episode of a sequence goes on after the last step, `[S]`.
         of_rows: The sequence of each row in packed order, `[B]`.
+        steps: How many rows of its sequence come before each row in packed order, `[B]`.
         order: Rows of the batch in packed order, `[B]`; None where the batch is in that order itself.
         copies: How often the sequences of the rollout are there; see `tile`.
+        needs_ends: Whether the states after the sequences are asked for; if not, a network may return any.
     """
 
     batch_sizes: Tensor
@@ -130,8 +132,10 @@ class Sequences:
     continues: Tensor
     goes_on: Tensor
     of_rows: Tensor
+    steps: Tensor
     order: Tensor | None = None
     copies: int = 1
+    needs_ends: bool = True
 
     def first_states(self, states: State) -> State:
         """States `[S, ...]` before the sequences, from those of all envs before the first step, `[N, ...]`."""
@@ -159,6 +163,18 @@ class Sequences:
             return packed.data
         return torch.empty_like(packed.data).index_copy(0, self.order, packed.data)
 
+    def pad(self, rows: Tensor) -> Tensor:
+        """Rows `[B, ...]` as `[L, S, ...]`, with zeros behind shorter sequences."""
+        rows = rows if self.order is None else rows.index_select(0, self.order)
+        length, count = len(self.batch_sizes), len(self.envs)
+        padded = rows.new_zeros(length * count, *rows.shape[1:]).index_copy(0, self.steps * count + self.of_rows, rows)
+        return padded.view(length, count, *rows.shape[1:])
+
+    def unpad(self, padded: Tensor) -> Tensor:
+        """The inverse of `pad`."""
+        rows = padded.flatten(0, 1).index_select(0, self.steps * len(self.envs) + self.of_rows)
+        return rows if self.order is None else torch.empty_like(rows).index_copy(0, self.order, rows)
+
     def tile(self, count: int) -> Sequences:
         """The sequences of a batch that is repeated `count` times, `[count * B, ...]`.
 
@@ -173,8 +189,10 @@ class Sequences:
             continues=self.continues.repeat_interleave(count),
             goes_on=self.goes_on.repeat_interleave(count),
             of_rows=(self.of_rows.unsqueeze(1) * count + copies).flatten(),
+            steps=self.steps.repeat_interleave(count),
             order=(order.unsqueeze(1) + copies * num_rows).flatten(),
             copies=self.copies * count,
+            needs_ends=self.needs_ends,
         )
 
 
@@ -235,5 +253,6 @@ def split_sequences(
         continues=put(first == 0),
         goes_on=put((first + length == num_steps) & ~ends[-1, env]),
         of_rows=put(sequence),
+        steps=put(offset),
     )
     return put(rows), sequences

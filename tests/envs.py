@@ -52,6 +52,15 @@ class Spaces(gymnasium.Env):
         return self.observation_space.sample(), 1.0, False, False, {}
 
 
+class Camera(Spaces):
+    """Observes an image of bytes, a float one, and numbers."""
+
+    def __init__(self):
+        image = spaces.Box(0, 255, (1, 6, 6), numpy.uint8)
+        depth = spaces.Box(0.0, 1.0, (1, 6, 6))
+        super().__init__(spaces.Dict(camera=image, depth=depth, policy=spaces.Box(-1.0, 1.0, (2,))))
+
+
 class Fails(Spaces):
     """Raises at its first step."""
 
@@ -71,5 +80,6 @@ def register():
     if "rslcore_tests/Count-v0" not in gymnasium.registry:
         gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
         gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)
+        gymnasium.register("rslcore_tests/Camera-v0", entry_point=Camera, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Fails-v0", entry_point=Fails)
         gymnasium.register("rslcore_tests/Needy-v0", entry_point=Needy)

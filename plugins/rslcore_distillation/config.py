@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rslcore.config import ExtensionComponent, OptimizerName, Range, config, option
+from rslcore.config import ExtensionComponent, OptimizerName, Precision, Range, config, option
 
 
 @config
@@ -39,6 +39,10 @@ class DistillationConfig:
     optimizer: OptimizerName = option("adam", "What steps the student's parameters.")
     max_grad_norm: float | None = option(
         None, "2-norm to which the student's gradient is clipped; null for no limit.", Range(0.0, open_low=True)
+    )
+    precision: Precision = option(
+        "fp32",
+        "Number format of the networks' matrix products in an update. `bf16` is faster on hardware that has it.",
     )
     teacher_share: TeacherShareConfig = option(TeacherShareConfig(), "How often the teacher acts.")
     extensions: tuple[ExtensionComponent, ...] = option((), "What plugins add to the algorithm, in this order.")

@@ -19,6 +19,7 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
+from rslcore.device import autocast
 from rslcore.extension import ExtensionList, Transition
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
@@ -158,7 +159,9 @@ class Distillation:
     def _step_on(self, batch: Batch) -> None:
         """One optimizer step."""
         distribution = self.policy.distribution
-        params, states = self.policy.student_params(batch.obs, batch.states.get("student", {}), batch.sequences)
+        with autocast(self.device, self.config.precision):
+            params, states = self.policy.student_params(batch.obs, batch.states.get("student", {}), batch.sequences)
+        params = {name: param.float() for name, param in params.items()}
         if batch.sequences is not None:
             self._state = detach(batch.sequences.last_states(states, self._num_envs))
         actions = distribution.deterministic(params)
@@ -218,9 +221,11 @@ class Distillation:
         """The inverse of `state_dict`.
 
         Raises:
-            CheckpointError: Modules or extensions do not fit; lists every misfit, and nothing is loaded.
+            CheckpointError: Modules, optimizer or extensions do not fit; nothing is loaded then.
         """
         self.extensions.check_state(state["extensions"])
+        self.modules.check_state(state["modules"])
+        self.optimizer.check_state(state["optimizer"])
         self.modules.load_state_dict(state["modules"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.extensions.load_state_dict(state["extensions"])

@@ -67,7 +67,9 @@ class Beta(nn.Module):
 
     def params(self, outputs: Tensor) -> Mapping[str, Tensor]:
         """`alpha` and `beta`, both `[B, A]`: `1 + softplus` of the first and of the second half of `[B, 2 A]`."""
-        alpha, beta = (1.0 + nn.functional.softplus(outputs)).split(self._num_actions, dim=-1)
+        # The halves one by one: across both, a CPU may round an element otherwise for its place in the batch, and the
+        # divergence of a policy from itself would not be 0.
+        alpha, beta = (1.0 + nn.functional.softplus(part) for part in outputs.split(self._num_actions, dim=-1))
         return {"alpha": alpha, "beta": beta}
 
     def sample(self, params: Mapping[str, Tensor]) -> Tensor:
@@ -109,11 +111,14 @@ class Beta(nn.Module):
         `sum(log B_new - log B_old + (alpha_old - alpha_new) psi(alpha_old) + (beta_old - beta_new) psi(beta_old)
         - (alpha_old + beta_old - alpha_new - beta_new) psi(alpha_old + beta_old))`.
         """
-        alpha, beta = old["alpha"], old["beta"]
-        alpha_excess, beta_excess = alpha - new["alpha"], beta - new["beta"]
-        divergence = _log_beta(new["alpha"], new["beta"]) - _log_beta(alpha, beta)
-        divergence = divergence + alpha_excess * alpha.digamma() + beta_excess * beta.digamma()
-        return (divergence - (alpha_excess + beta_excess) * (alpha + beta).digamma()).sum(-1)
+        alpha, beta, new_alpha, new_beta = old["alpha"], old["beta"], new["alpha"], new["beta"]
+        total, new_total = alpha + beta, new_alpha + new_beta
+        # In this order, which is also torch's, equal parameters have the divergence 0 and not that of rounding.
+        divergence = (new_alpha.lgamma() + new_beta.lgamma() + total.lgamma()) - (
+            alpha.lgamma() + beta.lgamma() + new_total.lgamma()
+        )
+        divergence = divergence + (alpha - new_alpha) * alpha.digamma() + (beta - new_beta) * beta.digamma()
+        return (divergence + (new_total - total) * total.digamma()).sum(-1)
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean standard deviation `(high - low) sqrt(alpha beta / (alpha + beta + 1)) / (alpha + beta)`."""

@@ -73,9 +73,13 @@ class DiagonalNormal(nn.Module):
         return params["std"].log().sum(-1) + 0.5 * self._num_actions * math.log(2.0 * math.pi * math.e)
 
     def kl_divergence(self, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> Tensor:
-        """`sum(log(std_new / std_old) + (std_old^2 + (mean_old - mean_new)^2) / (2 std_new^2) - 1/2)`, `[B]`."""
-        scatter = old["std"].square() + (old["mean"] - new["mean"]).square()
-        return ((new["std"] / old["std"]).log() + scatter / (2.0 * new["std"].square()) - 0.5).sum(-1)
+        """`sum((v + ((mean_old - mean_new) / std_new)^2 - 1 - log v) / 2)` with `v = (std_old / std_new)^2`, `[B]`.
+
+        In this order, which is also torch's, `v - 1` is exact near 1 and small divergences are not lost in rounding.
+        """
+        ratio = (old["std"] / new["std"]).square()
+        distance = ((old["mean"] - new["mean"]) / new["std"]).square()
+        return (0.5 * (ratio + distance - 1.0 - ratio.log())).sum(-1)
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean standard deviation."""

@@ -130,8 +130,10 @@ class GymnasiumEnv:
 
     def close(self) -> None:
         """Close the envs."""
+        # Workers that have failed do not answer; an env's own vectorised version need not know the word.
+        terminate = {"terminate": self._failed} if isinstance(self._envs, AsyncVectorEnv) else {}
         with contextlib.suppress(BrokenPipeError, EOFError, ConnectionResetError):  # of workers that have died already
-            self._envs.close(terminate=self._failed)  # workers that have failed do not answer
+            self._envs.close(**terminate)
 
     @contextlib.contextmanager
     def _named_errors(self, call: str) -> Iterator[None]:

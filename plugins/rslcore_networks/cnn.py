@@ -20,6 +20,9 @@ from rslcore.observations import concatenate, find_groups
 from rslcore_networks.config import CnnConfig, EncoderConfig
 from rslcore_networks.mlp import output_layers
 
+CHUNK = 4096
+"""Images that go through an encoder at once when statistics are merged."""
+
 
 class Cnn(nn.Module):
     """An encoder for each image group `[C, H, W]`, and fully connected layers upon the 1-D groups and all features.
@@ -47,11 +50,17 @@ class Cnn(nn.Module):
         self.groups = tuple(group for group in config.groups if len(specs[group].shape) == 1)
         images = tuple(group for group in config.groups if len(specs[group].shape) == 3)
         if not images:
-            raise context.error("groups", f"{listed(config.groups)} has no image [C, H, W]; use the network 'mlp'")
+            raise context.error(
+                "groups", f"there is no image [C, H, W] in {listed(config.groups)}; use the network 'mlp'"
+            )
+        for group in images:
+            if "." in group or hasattr(nn.ModuleDict, group):
+                raise context.error("groups", f"'{group}' cannot name an encoder in torch; rename the group")
         for group in config.encoders:
             if group not in images:
                 raise context.error(
-                    f"encoders.{group}", f"is no image group of this network{nearest(group, images)} ({listed(images)})"
+                    f"encoders.{group}",
+                    f"is no image of this network{nearest(group, images)} (it has {listed(images)})",
                 )
         self.encoders = nn.ModuleDict()
         num_features = sum(specs[group].size for group in self.groups)
@@ -85,14 +94,45 @@ class Cnn(nn.Module):
         return outputs
 
     def update_normalization(self, obs: TensorDict) -> None:
-        """Merge the 1-D groups of observations `[B, ...]` into the running statistics, if there are any."""
+        """Merge observations `[B, ...]` into the running statistics, those of 1-D groups and of batch normalization."""
         if self.normalizer is not None:
             self.normalizer.update(concatenate(obs, self.groups))
+        for group, encoder in self.encoders.items():
+            norms = [module for module in encoder.modules() if isinstance(module, BatchNorm)]
+            if norms:
+                merge_batch_statistics(encoder, norms, obs[group])
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalization (Ioffe and Szegedy 2015) by its running statistics, while learning too.
+
+    The statistics of the batch at hand would differ between acting, which sees N rows, and learning, which sees a
+    minibatch: the policy that is updated would not be the one that has acted. So they are merged between updates only,
+    like those of observations.
+    """
+
+    def train(self, mode: bool = True) -> BatchNorm:
+        """Stay in evaluation mode."""
+        super().train(False)
+        return self
+
+
+@torch.no_grad()
+def merge_batch_statistics(encoder: nn.Module, norms: list[BatchNorm], pixels: Tensor) -> None:
+    """Let images `[B, C, H, W]` through an encoder, and their features into its running statistics."""
+    for norm in norms:
+        norm.training = True
+    for chunk in pixels.split(CHUNK):
+        encoder(as_image(chunk))
+    for norm in norms:
+        norm.training = False
 
 
 def as_image(pixels: Tensor) -> Tensor:
-    """Pixels as float; integers from [0, 255] to [0, 1]."""
-    return pixels if pixels.is_floating_point() else pixels.float() / 255.0
+    """Pixels as float; integers from [0, 255] to [0, 1]. Those of a mask (bool) are 0 and 1 already."""
+    if pixels.is_floating_point():
+        return pixels
+    return pixels.float() if pixels.dtype == torch.bool else pixels.float() / 255.0
 
 
 def convolutions(config: EncoderConfig, shape: tuple[int, ...]) -> tuple[nn.Sequential, int]:
@@ -115,7 +155,7 @@ def convolutions(config: EncoderConfig, shape: tuple[int, ...]) -> tuple[nn.Sequ
         image = convolution(image)
         layers.append(convolution)
         if norm == "batch":
-            layers.append(nn.BatchNorm2d(channels))
+            layers.append(BatchNorm(channels).train())
         elif norm == "layer":
             layers.append(nn.LayerNorm(image.shape[1:]))
         layers.append(ACTIVATIONS[config.activation]())

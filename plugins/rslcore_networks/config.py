@@ -47,7 +47,7 @@ class EncoderConfig:
     strides: tuple[int, ...] = option((1,), "Step of each kernel, in pixels.", Range(1))
     dilations: tuple[int, ...] = option((1,), "Distance between the pixels that a kernel reads.", Range(1))
     padding: Literal["none", "zeros", "reflect", "replicate", "circular"] = option(
-        "none", "What surrounds the image so that a convolution of stride 1 keeps its size."
+        "none", "What surrounds the image so that a convolution of stride 1 and odd kernel size keeps its size."
     )
     norm: tuple[Literal["none", "batch", "layer"], ...] = option(("none",), "Normalization after each convolution.")
     activation: Activation = option("elu", "After each convolution.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 
@@ -71,6 +72,13 @@ class Recurrent(nn.Module):
         if sequences is None:
             features, hidden = self.rnn(rows.unsqueeze(0), hidden)
             features = features.squeeze(0)
+        elif rows.device.type == "cpu" and torch.is_grad_enabled():
+            # On a CPU, torch goes back through packed sequences of different lengths several times slower than through
+            # padded ones, which however do not give the states at their ends.
+            features = sequences.unpad(self.rnn(sequences.pad(rows), hidden)[0])
+            if sequences.needs_ends:
+                with torch.no_grad():
+                    _, hidden = self.rnn(sequences.pack(rows), hidden)
         else:
             packed, hidden = self.rnn(sequences.pack(rows), hidden)
             features = sequences.unpack(packed)

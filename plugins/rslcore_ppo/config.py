@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rslcore.config import ExtensionComponent, OptimizerName, Range, Shuffle, config, option
+from rslcore.config import ExtensionComponent, OptimizerName, Precision, Range, Shuffle, config, option
 from rslcore.errors import ConfigError
 
 MIN_LEARNING_RATE, MAX_LEARNING_RATE = 1e-5, 1e-2
@@ -61,6 +61,11 @@ class PpoConfig:
         "final_observation",
         "What the future of a truncated episode is worth: the value of its true final observation, or, rsl_rl's way, "
         "that of the observation before its last step.",
+    )
+    precision: Precision = option(
+        "fp32",
+        "Number format of the networks' matrix products in an update. `bf16` is faster on hardware that has it; the "
+        "rollout stays in full precision, so that the first ratio is 1 but for the rounding of bf16.",
     )
     extensions: tuple[ExtensionComponent, ...] = option((), "What plugins add to the algorithm, in this order.")
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
+from rslcore.device import autocast
 from rslcore.extension import ExtensionList, Transition
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
@@ -210,8 +211,11 @@ class PPO:
         if config.normalize_advantage == "minibatch":
             advantages = standardize(advantages, advantages[: batch.num_original])
 
-        params, _ = self.policy.actor_params(batch.obs, batch.states.get("actor", {}), batch.sequences)
-        values, _ = self.policy.values(batch.obs, batch.states.get("critic", {}), batch.sequences)
+        with autocast(self.device, config.precision):
+            params, _ = self.policy.actor_params(batch.obs, batch.states.get("actor", {}), batch.sequences)
+            values, _ = self.policy.values(batch.obs, batch.states.get("critic", {}), batch.sequences)
+        params = {name: param.to(batch[f"params/{name}"].dtype) for name, param in params.items()}
+        values = values.to(batch["values"].dtype)
         log_prob = distribution.log_prob(params, batch["actions"])
         ratio = torch.exp(log_prob - batch["log_prob"])
         # Rows that extensions have added are no sample of what the policy does.
@@ -283,9 +287,11 @@ class PPO:
         """The inverse of `state_dict`; a fixed learning rate belongs to the config and stays.
 
         Raises:
-            CheckpointError: Modules or extensions do not fit; lists every misfit, and nothing is loaded.
+            CheckpointError: Modules, optimizer or extensions do not fit; nothing is loaded then.
         """
         self.extensions.check_state(state["extensions"])
+        self.modules.check_state(state["modules"])
+        self.optimizer.check_state(state["optimizer"])
         self.modules.load_state_dict(state["modules"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.config.schedule == "adaptive":

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+import attrs
 import numpy
 import torch
 from tensordict import TensorDict
@@ -116,7 +117,8 @@ class RolloutStorage:
         """Minibatches of all valid transitions.
 
         Args:
-            num_mini_batches: In an epoch. What does not divide is left out: fewer rows, or envs, than this number.
+            num_mini_batches: In an epoch. What does not divide is left out: fewer rows, or envs, than this number. If
+                there are fewer at all, so are the minibatches; one without a row is never handed out.
             num_epochs: Passes over the rollout.
             shuffle: When rows are permuted: in every epoch, once for all of them, or never.
             sequential: Cut the envs in minibatches, not the rows, and hand out each env's sequences whole, with the
@@ -125,7 +127,7 @@ class RolloutStorage:
         # On a GPU, finding valid rows waits for the device: once a rollout, and only if there are others.
         rows = None if sequential or self.valid is None else self.valid.flatten().nonzero().squeeze(1)
         count = self._leading[1] if sequential else self._leading[0] * self._leading[1] if rows is None else len(rows)
-        size = count // num_mini_batches
+        size = max(1, count // num_mini_batches)
         device = torch.device("cpu") if sequential else self._device  # sequences are found on the host
         for epoch in range(num_epochs):
             if shuffle == "none":
@@ -134,26 +136,33 @@ class RolloutStorage:
                 permutation = torch.randperm(count, device=device)
             for part in permutation[: size * num_mini_batches].split(size):
                 if sequential:
-                    yield self._gather(*self._split(envs=part))
+                    place, sequences = self._split(envs=part)
+                    yield from self._gather(place, attrs.evolve(sequences, needs_ends=False))
                 else:
-                    yield self._gather(part if rows is None else rows[part], None)
+                    yield from self._gather(part if rows is None else rows[part], None)
 
     def windows(self, num_steps: int, *, sequential: bool = False) -> Iterator[Batch]:
-        """Batches of `num_steps` consecutive steps of all envs, in their order; the last one may be shorter."""
+        """Batches of `num_steps` consecutive steps of all envs, in their order; the last one may be shorter.
+
+        Steps without any transition make no batch.
+        """
         total, num_envs = self._leading
         valid = None if self.valid is None else self.valid.flatten()
         for first in range(0, total, num_steps):
             steps = slice(first, min(first + num_steps, total))
             if sequential:
-                yield self._gather(*self._split(steps))
+                yield from self._gather(*self._split(steps))
             else:
                 rows = torch.arange(steps.start * num_envs, steps.stop * num_envs, device=self._device)
-                yield self._gather(rows if valid is None else rows[valid[rows]], None)
+                yield from self._gather(rows if valid is None else rows[valid[rows]], None)
 
-    def _gather(self, rows: Tensor, sequences: Sequences | None) -> Batch:
+    def _gather(self, rows: Tensor, sequences: Sequences | None) -> Iterator[Batch]:
+        """The batch of these rows; none if there are none, since a mean over nothing would be NaN."""
+        if not len(rows):
+            return
         columns = {name: column.flatten(0, 1).index_select(0, rows) for name, column in self._columns.items()}
         obs = {group: column.flatten(0, 1).index_select(0, rows) for group, column in self._obs.items()}
-        return Batch(columns, TensorDict(obs, batch_size=[len(rows)]), len(rows), sequences)
+        yield Batch(columns, TensorDict(obs, batch_size=[len(rows)]), len(rows), sequences)
 
     def _split(self, steps: slice = slice(None), envs: Tensor | None = None) -> tuple[Tensor, Sequences]:
         """Rows and sequences of some steps of some envs."""

@@ -10,5 +10,8 @@ Activation = Literal["elu", "relu", "tanh", "gelu", "silu", "leaky_relu", "selu"
 Shuffle = Literal["epoch", "rollout", "none"]
 """How often the rows of a rollout, or the envs of a recurrent one, are permuted before they are cut in minibatches."""
 
+Precision = Literal["fp32", "bf16"]
+"""Number format of the networks' matrix products while learning; parameters and losses are always in full precision."""
+
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 """Name of an optimizer in `rslcore.optim.OPTIMIZERS`."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from tensordict import TensorDict
 
 from rslcore.config import load_config
+from rslcore.context import Context
 from rslcore.evaluation import load_policy
+from rslcore.observations import concatenate, vector_size
+from rslcore.protocols import RecurrentNetwork
+from rslcore.recurrence import forget, split_sequences
 from rslcore.registry import Registry
+from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.training import train
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -51,6 +60,29 @@ def test_network_example_trains_from_its_config(install, tmp_path):
         load_config(EXAMPLES / "residual.yaml", SMALL, registry), log_root=tmp_path, quiet=True, registry=registry
     )
     assert result.iteration == 2
+
+
+def test_recurrent_network_of_the_plugins_page_equals_itself_step_by_step():
+    page = (EXAMPLES.parent / "plugins.md").read_text()
+    (code,) = re.findall(r"```python\n(class Elman.*?)```", page, re.DOTALL)
+    names = {"nn": torch.nn, "TensorSpec": TensorSpec, "vector_size": vector_size, "concatenate": concatenate}
+    exec(code, names)
+    spec = EnvSpec(2, {"policy": TensorSpec((3,))}, ActionSpec(1))
+    context = Context(Registry([], None), None, torch.device("cpu"), 1, 4, spec=spec)
+    network = names["Elman"](SimpleNamespace(groups=("policy",), width=5), context, num_outputs=2)
+    assert isinstance(network, RecurrentNetwork)
+    obs = TensorDict({"policy": torch.randn(8, 3)}, batch_size=[8])
+    dones = torch.tensor([[0, 0], [1, 0], [0, 0], [0, 1]], dtype=torch.bool)
+    state = first = {"hidden": torch.randn(2, 5)}
+    outputs = []
+    for rows, ended in zip(obs.split(2), dones, strict=True):
+        outputs_of_step, state = network(rows, state, None)
+        outputs.append(outputs_of_step)
+        state = forget(state, ended)
+    rows, sequences = split_sequences(dones.numpy(), None, torch.device("cpu"))
+    packed, after = network(obs[rows], sequences.first_states(first), sequences)
+    torch.testing.assert_close(packed, torch.cat(outputs)[rows])
+    torch.testing.assert_close(sequences.last_states(after, 2)["hidden"], state["hidden"])
 
 
 def test_env_example_trains_from_its_config(monkeypatch, tmp_path):

@@ -121,7 +121,7 @@ class OwnOptimizer(Extension):
     def bind(self, bindings):
         self.module = nn.Linear(1, 1)
         self.optimizer = torch.optim.SGD(self.module.parameters(), lr=0.1)
-        bindings.modules.register("own", self.module, optimizer=self.optimizer)
+        bindings.modules.register(bindings.name, self.module, optimizer=self.optimizer)
 
     def losses(self, batch, outputs):
         return {"own": (self.module.bias.square().sum(), 1.0)}
@@ -195,8 +195,8 @@ def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_p
     config = with_extensions(("recorder", {}), ("own_optimizer", {}))
     result = train(config, log_root=tmp_path, quiet=True, registry=registry)
     state = load_checkpoint(result.path / "model_2.pt").algorithm
-    assert set(state["modules"]) == {"policy", "predictor", "own"}
-    assert state["modules"]["own"]["optimizer"] is not None
+    assert set(state["modules"]) == {"policy", "predictor", "own_optimizer"}
+    assert state["modules"]["own_optimizer"]["optimizer"] is not None
     assert state["extensions"] == {"recorder": {"steps": 16}, "own_optimizer": {}}
 
     from rslcore.evaluation import load_policy
@@ -221,6 +221,13 @@ def test_extensions_final_observations_are_extended_apart(with_extensions, regis
     train(config, log_root=tmp_path, quiet=True, registry=registry)
     assert Recorder.latest.calls["before_act"] == 2 * 8 + 1
     assert Recorder.latest.calls["extend_final_obs"] > 2
+
+
+def test_extensions_of_one_kind_have_names_of_their_own(with_extensions, registry, tmp_path):
+    config = with_extensions(("own_optimizer", {}), ("own_optimizer", {}))
+    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    state = load_checkpoint(result.path / "model_2.pt").algorithm
+    assert set(state["modules"]) == {"policy", "own_optimizer", "own_optimizer#2"}
 
 
 def test_extensions_that_take_one_name_are_refused(with_extensions, registry, tmp_path):

@@ -129,6 +129,25 @@ def test_kl_divergence_equals_torchs(case):
     assert ours.kl_divergence(old, old).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["gaussian", "heteroscedastic_gaussian"])
+def test_kl_divergence_of_close_policies_is_not_lost_in_rounding(build, name):
+    torch.manual_seed(0)
+    ours, mean = build(name, CONTINUOUS), torch.randn(2000, 3)
+    old = {"mean": mean, "std": torch.full_like(mean, 0.8)}
+    new = {"mean": mean + 1e-3 * torch.randn(2000, 3), "std": old["std"] * torch.tensor([1.001, 0.999, 1.0005])}
+    exact = ours.kl_divergence(*({key: part.double() for key, part in params.items()} for params in (old, new)))
+    assert ours.kl_divergence(old, new).mean().item() == pytest.approx(exact.mean().item(), rel=1e-3)
+    assert ours.kl_divergence(old, old).abs().max().item() == 0.0
+
+
+def test_beta_kl_divergence_of_a_policy_from_itself_is_zero_in_any_batch(build):
+    torch.manual_seed(0)
+    ours, outputs = build("beta", UNEVEN), torch.randn(7 * 13, 6)
+    in_parts = [ours.params(part) for part in outputs.split(7)]
+    old = {name: torch.cat([params[name] for params in in_parts]) for name in in_parts[0]}
+    assert ours.kl_divergence(old, ours.params(outputs)).abs().max().item() == 0.0
+
+
 def test_sample_has_the_moments_of_torchs(case):
     ours, (params, _), _, (expected, _) = case
     rows = {name: param[:1].detach().expand(100_000, *param.shape[1:]) for name, param in params.items()}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rslcore.context import Context
-from rslcore.errors import ConfigError
+from rslcore.errors import CheckpointError, ConfigError
 from rslcore.protocols import Algorithm
 from rslcore.registry import default_registry
 from rslcore.seeding import seed_everything
@@ -194,6 +194,79 @@ def test_state_round_trip_goes_on_alike(build):
         seed_everything(3)
         results.append(algorithm.update(collect(env, algorithm)))
     assert results[0] == results[1]
+
+
+IMAGES = (
+    "groups: [policy, camera, depth], hidden_dims: [8], encoder: {channels: [2]}, encoders: {depth: {channels: [1]}}"
+)
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_update_with_images_first_ratio_is_one(build, share):
+    overrides = (f"policy.{part}.network={{name: cnn, normalize: true, {IMAGES}}}" for part in ("actor", "critic"))
+    overrides = (*overrides, "env.id=rslcore_tests/Camera-v0", "env.vectorization=sync")
+    overrides += (f"policy.share_encoders={share}", "algorithm.num_mini_batches=1", "algorithm.num_learning_epochs=1")
+    env, ppo = build(*overrides)
+    obs = None
+    for _ in range(2):
+        obs = collect(env, ppo, obs)
+        before = [parameter.clone() for parameter in ppo.policy.parameters()]
+        assert ppo.storage.observations()["camera"].dtype == torch.uint8
+        assert ppo.update(obs)["Policy/kl"].item() == pytest.approx(0.0, abs=1e-6)
+        assert not any(torch.equal(old, new) for old, new in zip(before, ppo.policy.parameters(), strict=True))
+    _, other = build(*overrides, "seed=5")
+    other.load_state_dict(ppo.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other.act_inference(obs), ppo.act_inference(obs))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "algorithm.optimizer=adam",
+            "^the checkpoint was made with an optimizer that keeps no 'mean', which this one needs; go on with that "
+            "optimizer$",
+        ),
+        (
+            "policy.share_encoders=true",
+            "^the checkpoint was made with the parameters in other groups; let networks share what they shared then$",
+        ),
+    ],
+)
+def test_load_state_dict_of_another_optimizer_is_refused_and_nothing_is_loaded(build, override, message):
+    overrides = (f"policy.{part}.network={{name: cnn, {IMAGES}}}" for part in ("actor", "critic"))
+    overrides = (*overrides, "env.id=rslcore_tests/Camera-v0", "env.vectorization=sync", "algorithm.optimizer=rmsprop")
+    env, ppo = build(*overrides)
+    ppo.update(collect(env, ppo))
+    _, other = build(*overrides, override)
+    before = {name: value.clone() for name, value in other.policy.state_dict().items()}
+    with pytest.raises(CheckpointError, match=message):
+        other.load_state_dict(ppo.state_dict())
+    assert all(torch.equal(value, before[name]) for name, value in other.policy.state_dict().items())
+
+
+def test_bootstrap_from_the_last_value_is_that_of_the_observation_before(build):
+    overrides = ("env.id=rslcore_tests/Spaces-v0", "env.vectorization=sync", "algorithm.bootstrap=last_value")
+    env, ppo = build(*overrides)
+    ppo._compute_returns(collect(env, ppo))  # 8 steps of episodes that are cut after 5
+    storage = ppo.storage
+    truncated = storage.column("truncated")
+    assert truncated.nonzero()[:, 0].tolist() == [4] * 4
+    expected = storage.column("rewards")[truncated] + ppo.config.gamma * storage.column("values")[truncated]
+    torch.testing.assert_close(storage.column("returns")[truncated], expected)
+    assert not ppo._final_obs
+
+
+@pytest.mark.parametrize(("shuffle", "same"), [("epoch", False), ("rollout", True), ("none", True)])
+def test_update_shuffles_as_the_option_says(build, monkeypatch, shuffle, same):
+    env, ppo = build(f"algorithm.shuffle={shuffle}", "algorithm.num_learning_epochs=2", "algorithm.num_mini_batches=2")
+    seen = []
+    monkeypatch.setattr(ppo, "_update_minibatch", lambda batch: seen.append(batch.obs["policy"]))
+    ppo.update(collect(env, ppo))
+    assert len(seen) == 4
+    assert torch.equal(torch.cat(seen[:2]), torch.cat(seen[2:])) == same
+    assert torch.equal(torch.cat(seen[:2]), ppo.storage.observations()["policy"]) == (shuffle == "none")
 
 
 def test_mini_batches_that_do_not_divide_are_refused(build):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from tensordict import TensorDict
@@ -24,13 +26,14 @@ def storage(small_config):
     return storage
 
 
-def fill(storage, invalid=()):
-    """Write a rollout in which every row holds its own number, t * N + n."""
+def fill(storage, invalid=(), ended=()):
+    """Write a rollout in which every row holds its own number, t * N + n; invalid and ended rows are `(t, n)`."""
     for t in range(T):
         numbers = t * N + torch.arange(N)
         obs = {"policy": numbers.float().unsqueeze(1).expand(N, 2), "image": numbers.view(N, 1, 1).expand(N, 3, 3)}
         storage.write_obs(TensorDict(obs, batch_size=[N]))
         storage.write("rewards", numbers.float())
+        storage.write("dones", torch.tensor([(t, n) in ended for n in range(N)]))
         storage.write("actions", numbers.unsqueeze(1))
         storage.write("extra", numbers.float().view(N, 1, 1).expand(N, 2, 2))
         if invalid:
@@ -84,6 +87,150 @@ def test_clear_forgets_invalid_rows_and_begins_anew(storage):
     assert storage.valid is None
     fill(storage)
     assert len(next(storage.mini_batches(1, 1))) == T * N
+
+
+def flat(lists):
+    return list(itertools.chain.from_iterable(lists))
+
+
+def numbers_of(batches):
+    """The row numbers of each batch, of which every column and group is checked to hold the same."""
+    batches = list(batches)
+    for batch in batches:
+        for column in (batch["actions"][:, 0], batch["extra"][:, 1, 1], batch.obs["policy"][:, 1]):
+            assert torch.equal(column.float(), batch["rewards"])
+        assert torch.equal(batch.obs["image"][:, 2, 0].float(), batch["rewards"])
+        assert len(batch) == batch.num_original == len(batch["rewards"])
+    return [[int(number) for number in batch["rewards"]] for batch in batches]
+
+
+def test_mini_batches_shuffled_once_are_the_same_in_every_epoch(storage):
+    fill(storage)
+    found = numbers_of(storage.mini_batches(4, 3, shuffle="rollout"))
+    assert found[:4] == found[4:8] == found[8:]
+    assert sorted(flat(found[:4])) == list(range(T * N)) != flat(found[:4])
+
+
+def test_mini_batches_never_shuffled_keep_the_order(storage):
+    fill(storage)
+    assert numbers_of(storage.mini_batches(4, 2, shuffle="none")) == 2 * [[*range(k, k + 8)] for k in (0, 8, 16, 24)]
+
+
+@pytest.mark.parametrize("shuffle", ["epoch", "rollout", "none"])
+def test_mini_batches_of_any_shuffle_leave_invalid_rows_out(storage, shuffle):
+    fill(storage, invalid={(0, 1), (3, 2)})
+    found = numbers_of(storage.mini_batches(2, 2, shuffle=shuffle))
+    assert [len(numbers) for numbers in found] == [15] * 4
+    assert set(flat(found[:2])) == set(flat(found[2:])) == set(range(T * N)) - {1, 14}
+
+
+def test_mini_batches_of_fewer_rows_than_their_number_are_fewer(storage):
+    # All rows but 3 are invalid; a batch of no rows would have a mean of NaN.
+    fill(storage, invalid={(t, n) for t in range(T) for n in range(N)} - {(0, 0), (1, 0), (2, 0)})
+    assert sorted(numbers_of(storage.mini_batches(4, 1))) == [[0], [4], [8]]
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_batches_of_a_rollout_without_a_valid_row_are_none(storage, sequential):
+    fill(storage, invalid={(t, n) for t in range(T) for n in range(N)})
+    assert list(storage.mini_batches(2, 2, sequential=sequential)) == []
+    assert list(storage.windows(3, sequential=sequential)) == []
+
+
+def envs_of(numbers):
+    return {number % N for number in numbers}
+
+
+def test_sequential_mini_batches_hold_whole_rollouts_of_some_envs(storage):
+    fill(storage, ended={(2, 0), (7, 0), (4, 3)})
+    batches = list(storage.mini_batches(2, 3, sequential=True))
+    found = numbers_of(batches)
+    for epoch in (found[:2], found[2:4], found[4:]):
+        assert sorted(flat(epoch)) == list(range(T * N))
+        assert [len(envs_of(numbers)) for numbers in epoch] == [2, 2]
+    for numbers, batch in zip(found, batches, strict=True):
+        sequences = batch.sequences
+        assert set(sequences.envs.tolist()) == envs_of(numbers)
+        for index, env in enumerate(sequences.envs.tolist()):
+            steps = [number // N for number, of in zip(numbers, sequences.of_rows.tolist(), strict=True) if of == index]
+            assert {number % N for number, of in zip(numbers, sequences.of_rows, strict=True) if of == index} == {env}
+            # By hand: env 0 ends with steps 2 and 7, env 3 with step 4.
+            parts = {0: ([0, 1, 2], [3, 4, 5, 6, 7]), 3: ([0, 1, 2, 3, 4], [5, 6, 7])}.get(env, ([*range(T)],))
+            assert steps in parts
+            assert sequences.continues[index] == (steps[0] == 0)
+            assert sequences.goes_on[index] == (steps[-1] == T - 1 and env != 0)
+
+
+def test_sequential_mini_batches_shuffle_the_envs(storage):
+    torch.manual_seed(0)
+    fill(storage)
+    anew = [envs_of(numbers) for numbers in numbers_of(storage.mini_batches(2, 6, sequential=True))]
+    assert len({frozenset(envs) for envs in anew}) > 2
+    once = [envs_of(x) for x in numbers_of(storage.mini_batches(2, 6, shuffle="rollout", sequential=True))]
+    assert once == once[:2] * 6
+    never = [envs_of(x) for x in numbers_of(storage.mini_batches(2, 2, shuffle="none", sequential=True))]
+    assert never == [{0, 1}, {2, 3}] * 2
+
+
+def test_sequential_mini_batches_leave_invalid_rows_out(storage):
+    fill(storage, ended={(1, 2)}, invalid={(2, 2)})
+    (batch,) = storage.mini_batches(1, 1, sequential=True)
+    (numbers,) = numbers_of([batch])
+    assert sorted(numbers) == sorted(set(range(T * N)) - {2 * N + 2})
+    lengths = torch.bincount(batch.sequences.of_rows).tolist()
+    assert lengths == [8, 8, 8, 5, 2]
+    assert batch.sequences.envs.tolist()[3:] == [2, 2]
+
+
+def test_sequential_mini_batches_leave_out_envs_that_do_not_divide(storage):
+    fill(storage)
+    found = numbers_of(storage.mini_batches(3, 1, sequential=True))
+    assert [len(numbers) for numbers in found] == [T] * 3
+
+
+def test_windows_hold_steps_in_their_order(storage):
+    fill(storage, invalid={(0, 1)})
+    found = numbers_of(storage.windows(3))
+    assert found == [[0, *range(2, 12)], [*range(12, 24)], [*range(24, 32)]]
+
+
+def test_windows_leave_out_steps_without_a_transition(storage):
+    fill(storage, invalid={(1, n) for n in range(N)})
+    assert numbers_of(storage.windows(1)) == [[*range(t * N, t * N + N)] for t in range(T) if t != 1]
+    sequential = numbers_of(storage.windows(1, sequential=True))
+    assert sequential == [[*range(t * N, t * N + N)] for t in range(T) if t != 1]
+
+
+def test_sequential_windows_begin_anew_where_an_episode_ended(storage):
+    fill(storage, ended={(1, 0), (3, 2)}, invalid={(4, 2)})
+    batches = list(storage.windows(4, sequential=True))
+    first, second = numbers_of(batches)
+    assert sorted(first) == [*range(16)]
+    assert sorted(second) == sorted({*range(16, 32)} - {18})
+    assert batches[0].sequences.envs.tolist() == [1, 2, 3, 0, 0]
+    assert batches[0].sequences.goes_on.tolist() == [True, False, True, False, True]
+    # Env 2 was reset in step 4: its episode began with step 5 and continues nothing.
+    assert batches[1].sequences.envs.tolist() == [0, 1, 3, 2]
+    assert batches[1].sequences.continues.tolist() == [True, True, True, False]
+
+
+def test_sequences_are_those_of_the_whole_rollout(storage):
+    fill(storage, ended={(6, 1)}, invalid={(7, 1)})
+    rows, sequences = storage.sequences()
+    assert sorted(rows.tolist()) == sorted(set(range(T * N)) - {7 * N + 1})
+    assert torch.equal(storage.observations()["policy"][rows, 0].long(), rows)
+    assert sequences.envs.tolist() == [0, 2, 3, 1]
+    assert sequences.batch_sizes.tolist() == [4] * 7 + [3]
+    assert sequences.goes_on.tolist() == [True, True, True, False]
+
+
+def test_sequences_of_a_new_rollout_are_found_anew(storage):
+    fill(storage, ended={(0, 0)}, invalid={(1, 0)})
+    assert len(storage.sequences()[1].envs) == 5
+    storage.clear()
+    fill(storage)
+    assert len(storage.sequences()[1].envs) == 4
+    assert len(storage.sequences()[0]) == T * N
 
 
 @pytest.mark.parametrize("name", ["rewards", "dones"])

@@ -35,6 +35,8 @@ class Outer:
     rate: float | Literal["auto"] = option("auto", "A number or a word.")
     level: Literal[1, 2] = option(1, "A number of few.")
     table: Mapping[str, Any] = option({}, "A mapping.")
+    inners: Mapping[str, Inner] = option({}, "Nested by name.")
+    limits: Mapping[str, tuple[int, ...]] = option({}, "Lists by name.")
     needed: int = option(attrs.NOTHING, "Required.")
 
 
@@ -88,6 +90,20 @@ def test_structure_then_unstructure_is_complete():
         ({"rate": "fast"}, "rate", "'fast' (str) should be a number, and 'fast' (str) is none of 'auto'"),
         ({"level": 7}, "level", "7 (int) is none of '1', '2'"),
         ({"table": [1]}, "table", "[1] (list) should be a mapping"),
+        ({"inners": [1]}, "inners", "[1] (list) should be a mapping"),
+        (
+            {"inners": {"left": {}, "right": 5}},
+            "inners.right",
+            "5 (int) should be a mapping with keys among 'rate', 'widths'",
+        ),
+        ({"inners": {"left": {"rate": 1.5}}}, "inners.left.rate", "1.5 is out of range, it must be in [0.0, 1.0]"),
+        (
+            {"inners": {"left": {"rtae": 1.0}}},
+            "inners.left.rtae",
+            "unknown key; did you mean 'rate'? (keys: 'rate', 'widths')",
+        ),
+        ({"inners": {"left": {"widths": [1, "x"]}}}, "inners.left.widths[1]", "'x' (str) should be a whole number"),
+        ({"limits": {"left": 3}}, "limits.left", "3 (int) should be a list"),
         ({"inner": 5}, "inner", "5 (int) should be a mapping with keys among 'rate', 'widths'"),
         ({"inner": {"rate": 1.5}}, "inner.rate", "1.5 is out of range, it must be in [0.0, 1.0]"),
         ({"inner": {"rtae": 1.0}}, "inner.rtae", "unknown key; did you mean 'rate'? (keys: 'rate', 'widths')"),
@@ -130,6 +146,22 @@ def test_structure_reports_all_problems_at_once():
     found = problems_of({"flag": "no", "count": 0, "inner": {"rate": 2, "x": 1}, "networks": [{"name": "mlp", "y": 1}]})
     assert set(found) == {"flag", "count", "inner.rate", "inner.x", "networks[0].y", "needed"}
     assert found["needed"] == "is missing and has no default"
+
+
+def test_structure_values_of_mappings_and_back():
+    data = {"needed": 1, "inners": {"left": {"rate": 1}, 2: {}}, "limits": {"left": [1, 2]}}
+    structured = structure(data, Outer, default_registry())
+    assert structured.inners == {"left": Inner(rate=1.0), "2": Inner()}
+    assert structured.limits == {"left": (1, 2)}
+    plain = unstructure(structured)
+    assert plain["inners"] == {"left": {"rate": 1.0, "widths": [2]}, "2": {"rate": 0.5, "widths": [2]}}
+    assert plain["limits"] == {"left": [1, 2]}
+    assert structure(plain, Outer, default_registry()) == structured
+
+
+def test_structure_reports_all_problems_of_a_mapping():
+    found = problems_of({"needed": 1, "inners": {"left": {"rate": 2}, "right": {"rate": "x"}}})
+    assert set(found) == {"inners.left.rate", "inners.right.rate"}
 
 
 def test_structure_takes_unions_and_fixed_tuples():

@@ -86,13 +86,17 @@ def test_built_in_plugins_all_load(install):
     ours = [row for row in install().plugins if row.source.distribution == "rslcore"]
     assert {row.source.plugin for row in ours} == {
         "actor_critic",
+        "distillation",
         "distributions",
         "gymnasium",
         "loggers",
         "networks",
         "ppo",
+        "rnd",
         "rollout",
         "runners",
+        "student_teacher",
+        "symmetry",
     }
     assert [row.cause for row in ours] == [""] * len(ours)
 

@@ -28,6 +28,3 @@ class Residual(nn.Module):
 
     def update_normalization(self, obs: TensorDict) -> None:
         """Merge nothing: there are no statistics."""
-
-    def reset(self, dones: Tensor | None = None) -> None:
-        """Forget nothing: there is no state."""

@@ -1,0 +1,106 @@
+"""Random network distillation.
+
+Legend: N envs, B rows of a minibatch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rslcore import Batch, Bindings, Extension, Transition
+from rslcore.context import Context
+from rslcore.observations import concatenate, vector_size
+from rslcore.optim import Adam, ParameterGroup
+from rslcore.protocols import Storage
+from rslcore_rnd.config import RndConfig
+from rslcore_rnd.networks import RandomNetworkDistillation
+from rslcore_rnd.schedule import scheduled_weight
+
+
+class Rnd(Extension):
+    """Rewards observations on which a predictor still differs from a random network.
+
+    Burda et al. 2019, Exploration by random network distillation; Schwarke et al. 2023, Curiosity-driven learning of
+    joint locomotion and manipulation tasks.
+
+    Args:
+        config: The options.
+        context: Gives the observation groups, N and the device.
+
+    Raises:
+        ConfigError: The env does not have the groups, or not as 1-D ones.
+    """
+
+    config: RndConfig
+
+    def __init__(self, config: RndConfig, context: Context) -> None:
+        super().__init__(config, context)
+        num_features, device = vector_size(context, config.groups), context.device
+        self.networks = RandomNetworkDistillation(config, num_features, context.env_spec.num_envs).to(device)
+        learning_rate = torch.tensor(config.learning_rate, device=device)
+        self.optimizer = Adam([ParameterGroup(self.networks.predictor.parameters(), learning_rate, max_grad_norm=None)])
+        self._steps = 0
+        self._weight = config.weight
+        self._section = "RND"
+        self._start_sums()
+
+    def bind(self, bindings: Bindings) -> None:
+        """Networks and normalizers go into checkpoints, the predictor's optimizer too."""
+        bindings.modules.register(bindings.name, self.networks, optimizer=self.optimizer)
+        number = bindings.name.partition("#")[2]
+        self._section = f"RND#{number}" if number else "RND"
+
+    @torch.no_grad()
+    def shape_reward(self, transition: Transition, rewards: Tensor) -> Tensor:
+        """Add the weighted distance between predictor and target at the observation that the step led to."""
+        step = transition.step
+        obs = transition.next_obs if self.config.reward_observation == "final" else step.obs
+        self._steps += 1
+        self._weight = scheduled_weight(self.config.weight, self.config.weight_schedule, self._steps)
+        bonus: Tensor = torch.linalg.vector_norm(self.networks(concatenate(obs, self.config.groups)), dim=-1)
+        if self.networks.reward_scale is not None:
+            self.networks.reward_scale.update(bonus, step.valid)
+            bonus = self.networks.reward_scale(bonus)
+        bonus = self._weight * bonus
+        self._bonuses += (bonus if step.valid is None else bonus * step.valid).sum()
+        self._rows += len(bonus) if step.valid is None else step.valid.sum()
+        return rewards + bonus
+
+    def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
+        """The predictor's mean squared error on what was observed, not on rows that other extensions made up."""
+        states = concatenate(batch.obs[: batch.num_original], self.config.groups)
+        return {"rnd": (self.networks(states).square().mean(), 1.0)}
+
+    def after_minibatch(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
+        """Step the predictor; nobody else drops its gradients."""
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def after_update(self, storage: Storage) -> None:
+        """Merge the rollout into the statistics of the inputs, which stood still since it began."""
+        if self.networks.state_normalizer is not None:
+            states, valid = concatenate(storage.observations(), self.config.groups), storage.valid
+            self.networks.state_normalizer.update(states if valid is None else states[valid.flatten()])
+
+    def metrics(self) -> Mapping[str, Tensor]:
+        """The latest weight, and the mean over the iteration of what was added to the rewards."""
+        mean = self._bonuses / self._rows
+        self._start_sums()
+        weight = torch.tensor(self._weight, device=mean.device)
+        return {f"{self._section}/weight": weight, f"{self._section}/mean_intrinsic_reward": mean}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Env steps so far, by which the weight goes."""
+        return {"steps": self._steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self._steps = state["steps"]
+
+    def _start_sums(self) -> None:
+        self._bonuses = torch.zeros((), device=self.context.device)
+        self._rows = torch.zeros((), device=self.context.device)

@@ -1,0 +1,139 @@
+"""What extensions cost an iteration of PPO: none, some whose hooks are all unused, and the built-in ones.
+
+An env that costs nothing hands out the same tensors at every step. All variants take turns in one process, so that a
+busy machine slows them alike; what counts are the ratios to PPO without extensions, which is measured twice, so that
+its own ratio shows the noise.
+
+    python tests/benchmarks/hook_cost.py [--rounds 30] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+import rslcore
+from rslcore.config import ExperimentConfig, load_config
+from rslcore.context import Context
+from rslcore.extension import Extension
+from rslcore.protocols import EnvStep
+from rslcore.registry import Entry, PluginRow, Registry, Source
+from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore.training import build_algorithm
+
+NUM_ENVS, NUM_STEPS, NUM_OBS, NUM_ACTIONS = 256, 24, 48, 12
+SPEC = EnvSpec(NUM_ENVS, {"policy": TensorSpec((NUM_OBS,))}, ActionSpec(NUM_ACTIONS, low=(-1.0,) * NUM_ACTIONS))
+IDLE = "{name: idle}"
+VARIANTS = {
+    "none": "[]",
+    "none, again": "[]",
+    "one, no hook used": f"[{IDLE}]",
+    "eight, no hook used": f"[{', '.join([IDLE] * 8)}]",
+    "rnd": "[{name: rnd}]",
+    "symmetry": "[{name: symmetry, function: 'hook_cost:mirror'}]",
+    "rnd and symmetry": "[{name: rnd}, {name: symmetry, function: 'hook_cost:mirror'}]",
+}
+
+
+class Idle(Extension):
+    """Overrides no hook."""
+
+
+class FreeEnv:
+    """Hands out the same tensors at every step."""
+
+    spec = SPEC
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.obs = TensorDict({"policy": torch.randn(NUM_ENVS, NUM_OBS, generator=generator)}, batch_size=[NUM_ENVS])
+        self._never = torch.zeros(NUM_ENVS, dtype=torch.bool)
+        self._rewards = torch.randn(NUM_ENVS, generator=generator)
+
+    def step(self) -> EnvStep:
+        """Another step, with an observation that is a new object, as those of real envs are."""
+        return EnvStep(self.obs.clone(recurse=False), self._rewards, self._never, self._never)
+
+
+def mirror(env: object, obs: TensorDict | None, actions: Tensor | None) -> tuple[TensorDict | None, Tensor | None]:
+    """A mirrored copy with all signs changed."""
+    if obs is not None:
+        obs = TensorDict({"policy": torch.cat([obs["policy"], -obs["policy"]])}, batch_size=[2 * len(obs)])
+    return obs, None if actions is None else torch.cat([actions, -actions])
+
+
+def make_registry() -> Registry:
+    """The installed plugins and the idle extension."""
+    base, source = Registry.discover(), Source("bench", "bench", "1.0", __name__)
+    idle = Entry("extension", "idle", "hook_cost:Idle", "rslcore_rollout.config:RolloutConfig", "", source)
+    return Registry([*base.plugins, PluginRow(source, "ok", "", (idle,))], base.manager)
+
+
+def make_config(extensions: str, registry: Registry) -> ExperimentConfig:
+    """PPO on two layers of 64, 5 epochs of 4 minibatches."""
+    overrides = (
+        f"env.num_envs={NUM_ENVS}",
+        f"runner.num_steps_per_env={NUM_STEPS}",
+        "policy.actor.network={name: mlp, hidden_dims: [64, 64]}",
+        "policy.critic.network={name: mlp, hidden_dims: [64, 64]}",
+        "algorithm={name: ppo}",
+        f"algorithm.extensions={extensions}",
+        "loggers=[]",
+    )
+    return load_config("pendulum", overrides, registry=registry)
+
+
+def main() -> None:
+    """Print the medians over the rounds and the ratios to PPO without extensions."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(1)
+    registry, env = make_registry(), FreeEnv()
+    algorithms = {}
+    for name, extensions in VARIANTS.items():
+        config = make_config(extensions, registry)
+        context = Context(registry, config, torch.device("cpu"), 1, NUM_STEPS, spec=SPEC, env=env)  # type: ignore[arg-type]
+        algorithms[name] = build_algorithm(context)
+
+    samples: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    for round_number in range(arguments.rounds + 2):
+        for name, algorithm in algorithms.items():
+            started = time.perf_counter()
+            obs = env.obs
+            with algorithm.rollout_context():
+                for _ in range(NUM_STEPS):
+                    algorithm.act(obs)
+                    step = env.step()
+                    algorithm.process_env_step(step)
+                    obs = step.obs
+            algorithm.update(obs)
+            if round_number >= 2:  # the first rounds warm up
+                samples[name].append(time.perf_counter() - started)
+
+    base = samples["none"]
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, 1 thread"
+    print(f"an iteration of {NUM_ENVS} envs x {NUM_STEPS} steps, {machine}, medians of {arguments.rounds}")
+    print(f"rslcore {rslcore.__version__}, torch {torch.__version__}")
+    results = {}
+    for name, values in samples.items():
+        ratios = [value / reference for value, reference in zip(values, base, strict=True)]
+        results[name] = {"milliseconds": 1000 * statistics.median(values), "ratio": statistics.median(ratios)}
+        print(f"  {name:22} {results[name]['milliseconds']:8.1f} ms   {results[name]['ratio']:6.3f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine, "iteration": results}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

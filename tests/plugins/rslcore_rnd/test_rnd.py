@@ -1,0 +1,244 @@
+"""Random network distillation: rewards, loss, normalization, training, state."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pytest
+import torch
+from tensordict import TensorDict
+from torch import nn
+
+from rslcore import Batch, Bindings, Transition
+from rslcore.cli import main
+from rslcore.config import ExtensionComponent
+from rslcore.context import Context
+from rslcore.errors import ConfigError
+from rslcore.modules import ModuleTable
+from rslcore.protocols import EnvStep
+from rslcore.registry import default_registry
+from rslcore.run.checkpoint import load_checkpoint
+from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore.training import train
+
+GROUPS = {"policy": TensorSpec((2,)), "height": TensorSpec((1,)), "image": TensorSpec((1, 4, 4), "uint8")}
+SMALL = {"num_outputs": 2, "predictor_hidden_dims": (), "target_hidden_dims": ()}
+
+
+@pytest.fixture
+def context(small_config):
+    spec = EnvSpec(2, GROUPS, ActionSpec(1, num_choices=(2,)))
+    return Context(default_registry(), small_config(), torch.device("cpu"), 1, 8, spec=spec)
+
+
+@pytest.fixture
+def build(context):
+    """An `rnd` with linear networks: the target doubles its 2 inputs, the predictor gives zeros."""
+
+    def make(**options):
+        config = default_registry().config_class("extension", "rnd")(**SMALL | options)
+        extension = context.build(ExtensionComponent("rnd", config), "algorithm.extensions[0]")
+        extension.bind(Bindings(None, ModuleTable(context.device), None, {}, "rnd"))
+        (target,), (predictor,) = extension.networks.target, extension.networks.predictor
+        with torch.no_grad():
+            nn.init.zeros_(target.bias)
+            nn.init.zeros_(predictor.bias)
+            nn.init.zeros_(predictor.weight)
+            if target.weight.shape == (2, 2):
+                target.weight.copy_(2.0 * torch.eye(2))
+        return extension
+
+    return make
+
+
+def observe(rows):
+    return TensorDict({"policy": torch.tensor(rows)}, batch_size=[len(rows)])
+
+
+def transition(rows, *, final=None, valid=None):
+    ended = torch.zeros(len(rows), dtype=torch.bool)
+    step = EnvStep(
+        observe(rows),
+        torch.ones(len(rows)),
+        ended,
+        ended,
+        final_obs=None if final is None else observe(final),
+        valid=None if valid is None else torch.tensor(valid),
+    )
+    return Transition(observe([[0.0, 0.0]] * len(rows)), torch.zeros(len(rows), 1), step)
+
+
+def shape(extension, rows, **options):
+    made = transition(rows, **options)
+    return extension.shape_reward(made, made.step.rewards)
+
+
+def test_shape_reward_adds_the_weighted_distance(build):
+    extension = build(weight=0.1)
+    # The target gives [6, 8] and [0, 2], the predictor zeros: distances 10 and 2.
+    torch.testing.assert_close(shape(extension, [[3.0, 4.0], [0.0, 1.0]]), torch.tensor([2.0, 1.2]))
+
+
+def test_shape_reward_leaves_the_env_its_own_rewards(build):
+    made = transition([[3.0, 4.0], [0.0, 1.0]])
+    build(weight=0.1).shape_reward(made, made.step.rewards)
+    assert made.step.rewards.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("choice", "expected"), [("final", [2.0, 1.2]), ("next", [1.0, 1.2])])
+def test_shape_reward_where_an_episode_ended(build, choice, expected):
+    extension = build(weight=0.1, reward_observation=choice)
+    rewards = shape(extension, [[0.0, 0.0], [0.0, 1.0]], final=[[3.0, 4.0], [0.0, 1.0]])
+    torch.testing.assert_close(rewards, torch.tensor(expected))
+
+
+def test_shape_reward_follows_the_schedule_by_env_step(build):
+    schedule = {"mode": "step", "final_step": 3, "final_value": 1.0}
+    schedule_class = type(build().config.weight_schedule)
+    extension = build(weight=0.5, weight_schedule=schedule_class(**schedule))
+    rewards = [shape(extension, [[0.0, 1.0], [0.0, 0.0]])[0].item() for _ in range(4)]
+    assert rewards == [2.0, 2.0, 3.0, 3.0]
+    assert extension.metrics()["RND/weight"].item() == 1.0
+
+
+def test_shape_reward_normalized_is_divided_by_the_spread_of_the_discounted_sum(build):
+    extension = build(weight=0.5, reward_normalization=True)
+    # Distances 4 and 2: sums 4 and 2, standard deviation 1.
+    torch.testing.assert_close(shape(extension, [[0.0, 2.0], [0.0, 1.0]]), torch.tensor([3.0, 2.0]))
+    # Distances 0 and 2: sums 0.99 * 4 + 0 and 0.99 * 2 + 2.
+    sums = [4.0, 2.0, 3.96, 3.98]
+    mean = sum(sums) / 4
+    std = math.sqrt(sum((number - mean) ** 2 for number in sums) / 4)
+    torch.testing.assert_close(shape(extension, [[0.0, 0.0], [0.0, 1.0]]), torch.tensor([1.0, 1.0 + 0.5 * 2.0 / std]))
+
+
+def test_shape_reward_normalized_without_any_spread_is_left(build):
+    extension = build(weight=0.5, reward_normalization=True)
+    torch.testing.assert_close(shape(extension, [[0.0, 1.0], [1.0, 0.0]]), torch.tensor([2.0, 2.0]))
+
+
+def test_shape_reward_rows_that_are_no_transitions_leave_sums_and_metrics(build):
+    extension = build(weight=1.0, reward_normalization=True)
+    shape(extension, [[0.0, 2.0], [0.0, 1.0]])
+    extension.metrics()
+    rewards = shape(extension, [[0.0, 1.0], [0.0, 9.0]], valid=[True, False])
+    torch.testing.assert_close(extension.networks.reward_scale.sums, torch.tensor([0.99 * 4.0 + 2.0, 2.0]))
+    torch.testing.assert_close(extension.metrics()["RND/mean_intrinsic_reward"], rewards[0] - 1.0)
+
+
+def test_losses_are_of_the_original_rows(build):
+    extension = build()
+    batch = Batch({}, observe([[1.0, 2.0], [0.0, 1.0], [50.0, 50.0]]), num_original=2)
+    loss, weight = extension.losses(batch, {})["rnd"]
+    # Errors 2, 4, 0, 2.
+    assert (loss.item(), weight) == ((4.0 + 16.0 + 0.0 + 4.0) / 4, 1.0)
+
+
+def test_after_minibatch_moves_the_predictor_alone_and_drops_its_gradients(build):
+    extension = build(learning_rate=0.25)
+    batch = Batch({}, observe([[1.0, 0.0], [1.0, 0.0]]), num_original=2)
+    extension.losses(batch, {})["rnd"][0].backward()
+    extension.after_minibatch(batch, {})
+    (target,), (predictor,) = extension.networks.target, extension.networks.predictor
+    # Adam's first step is the learning rate wherever there is a gradient.
+    torch.testing.assert_close(predictor.weight.detach(), torch.tensor([[0.25, 0.0], [0.0, 0.0]]))
+    assert target.weight.tolist() == [[2.0, 0.0], [0.0, 2.0]]
+    assert all(parameter.grad is None for parameter in extension.networks.parameters())
+
+
+def test_after_update_merges_the_transitions_into_the_statistics(build):
+    class Rollout:
+        valid = torch.tensor([[True, True], [False, True]])
+
+        def observations(self):
+            return observe([[0.0, 0.0], [4.0, 0.0], [100.0, 100.0], [2.0, 0.0]])
+
+    extension = build(state_normalization=True, weight=1.0)
+    # Mean 0 and variance 1 to begin with: inputs are divided by 1.01.
+    torch.testing.assert_close(shape(extension, [[0.0, 1.01], [0.0, 0.0]]), torch.tensor([3.0, 1.0]))
+    extension.after_update(Rollout())
+    normalizer = extension.networks.state_normalizer
+    torch.testing.assert_close(normalizer.mean, torch.tensor([2.0, 0.0]))
+    torch.testing.assert_close(normalizer.variance, torch.tensor([8.0 / 3.0, 0.0]))
+    torch.testing.assert_close(shape(extension, [[2.0, 0.01], [2.0, 0.0]]), torch.tensor([3.0, 1.0]))
+
+
+def test_metrics_are_those_of_the_iteration(build):
+    extension = build(weight=0.1)
+    shape(extension, [[3.0, 4.0], [0.0, 1.0]])
+    shape(extension, [[0.0, 0.0], [0.0, 0.0]])
+    metrics = extension.metrics()
+    assert metrics["RND/mean_intrinsic_reward"].item() == pytest.approx((1.0 + 0.2) / 4)
+    shape(extension, [[0.0, 1.0], [0.0, 1.0]])
+    assert extension.metrics()["RND/mean_intrinsic_reward"].item() == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (("clock",), "the env has no observation group 'clock' (it has 'height', 'image', 'policy')"),
+        (("image",), "group 'image' has shape [1, 4, 4], only 1-D groups can be read here; images are read by the "),
+        ((), "names no observation group; the env has 'height', 'image', 'policy'"),
+    ],
+    ids=["unknown", "image", "none"],
+)
+def test_groups_that_cannot_be_read_are_refused(build, groups, message):
+    message += "network 'cnn'" if "image" in groups else ""
+    with pytest.raises(ConfigError) as caught:
+        build(groups=groups)
+    assert str(caught.value) == f"algorithm.extensions[0].groups: {message}"
+
+
+def test_groups_are_concatenated(build):
+    assert build(groups=("height", "policy")).networks.predictor[0].in_features == 3
+
+
+def test_train_with_two_of_them_saves_both_apart(small_config, tmp_path):
+    extensions = "[{name: rnd, weight: 0.1, state_normalization: true}, {name: rnd, weight: 0.2, num_outputs: 3}]"
+    result = train(small_config(f"algorithm.extensions={extensions}"), log_root=tmp_path, quiet=True)
+    assert {"Loss/rnd", "Loss/rnd#2", "RND/mean_intrinsic_reward", "RND#2/mean_intrinsic_reward"} <= set(result.metrics)
+    assert result.metrics["RND/weight"] == pytest.approx(0.1)
+    assert result.metrics["RND#2/weight"] == pytest.approx(0.2)
+    state = load_checkpoint(result.path / "model_2.pt").algorithm
+    assert {"policy", "rnd", "rnd#2"} == set(state["modules"])
+    assert state["modules"]["rnd"]["module"]["state_normalizer.count"] > 0
+
+
+def test_train_makes_the_predictor_better(small_config, tmp_path):
+    overrides = ("iterations=6", "algorithm.extensions=[{name: rnd, learning_rate: 0.01}]")
+    metrics = []
+    for iterations in (1, 6):
+        config = small_config(*overrides, f"iterations={iterations}")
+        metrics.append(train(config, log_root=tmp_path, quiet=True).metrics)
+    assert metrics[1]["Loss/rnd"] < 0.2 * metrics[0]["Loss/rnd"]
+
+
+def test_train_resumed_goes_on_with_everything_that_was_saved(small_config, tmp_path):
+    schedule = "{mode: step, final_step: 20, final_value: 0.7}"  # 8 steps an iteration: reached in the third
+    options = f"state_normalization: true, reward_normalization: true, weight_schedule: {schedule}"
+    overrides = (f"algorithm.extensions=[{{name: rnd, {options}}}]",)
+    first = train(small_config(*overrides), log_root=tmp_path, quiet=True)
+    assert first.metrics["RND/weight"] == pytest.approx(0.1)
+    saved = load_checkpoint(first.path / "model_2.pt").algorithm
+    assert saved["extensions"] == {"rnd": {"steps": 16}}
+    assert "reward_scale.sums" not in saved["modules"]["rnd"]["module"]
+
+    second = train(small_config(*overrides, "iterations=3"), resume=first.path, quiet=True)
+    assert second.metrics["RND/weight"] == pytest.approx(0.7)
+    resumed = load_checkpoint(second.path / "model_3.pt").algorithm
+    before, after = (state["modules"]["rnd"]["module"] for state in (saved, resumed))
+    assert after["reward_scale.statistics.count"] == before["reward_scale.statistics.count"] + 8 * 4
+    assert torch.equal(after["target.0.weight"], before["target.0.weight"])
+    steps = [state["modules"]["rnd"]["optimizer"]["groups"][0]["steps"] for state in (saved, resumed)]
+    assert steps[1] == 1.5 * steps[0]
+
+
+def test_train_command_takes_it_by_name(tmp_path, capsys, monkeypatch):
+    overrides = ["iterations=1", "env.num_envs=4", "runner.num_steps_per_env=8"]
+    arguments = ["train", "cartpole", *overrides, "algorithm.extensions=[{name: rnd, weight: 0.1}]"]
+    monkeypatch.setattr(sys, "argv", ["rslcore", *arguments, "--log-root", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "mean intrinsic reward" in capsys.readouterr().out
