@@ -132,7 +132,8 @@ class Distillation:
         num_updates = config.num_learning_epochs * -(-self._num_steps // window)
         for batch in self.extensions.draw(self._windows(), num_updates, window * self._num_envs):
             self._step_on(batch)
-        # The next rollout goes on from what the student as it is now would remember, not from what it was before.
+        # The next rollout goes on from what the student remembered at the end of the last epoch: that is nearer to what
+        # it is now than what it remembered while collecting.
         self._first_state = self._state
         for after_update in hooks.after_update:
             after_update(self.storage)
@@ -163,7 +164,8 @@ class Distillation:
             params, states = self.policy.student_params(batch.obs, batch.states.get("student", {}), batch.sequences)
         params = {name: param.float() for name, param in params.items()}
         if batch.sequences is not None:
-            self._state = detach(batch.sequences.last_states(states, self._num_envs))
+            ends = detach(batch.sequences.last_states(states, self._num_envs))
+            self._state = {name: part.to(self._zero_state[name].dtype) for name, part in ends.items()}
         actions = distribution.deterministic(params)
         if self.config.loss_type == "log_likelihood":
             errors = -distribution.log_prob(params, batch["teacher_actions"])

@@ -77,7 +77,8 @@ class Recurrent(nn.Module):
             # padded ones, which however do not give the states at their ends.
             features = sequences.unpad(self.rnn(sequences.pad(rows), hidden)[0])
             if sequences.needs_ends:
-                with torch.no_grad():
+                # In full precision: of LSTMs, not every CPU makes another one without gradients.
+                with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
                     _, hidden = self.rnn(sequences.pack(rows), hidden)
         else:
             packed, hidden = self.rnn(sequences.pack(rows), hidden)

@@ -305,6 +305,21 @@ def test_update_loss_is_that_of_the_config(build, pendulum_student, loss_type):
     assert torch.equal(old, new) == (loss_type != "log_likelihood")
 
 
+@pytest.mark.parametrize("network", ["mlp", "gru", "lstm"])
+def test_update_in_bf16_keeps_losses_and_memory_in_full_precision(build, pendulum_student, network):
+    results = []
+    for precision in ("fp32", "bf16"):
+        student = f"{{name: {network}, hidden_dims: [8]}}"
+        env, distillation = build(pendulum_student(f"algorithm.precision={precision}", student=student))
+        _, _, obs = collect(env, distillation)
+        results.append(distillation.update(obs)["Loss/behavior"])
+        assert {part.dtype for part in distillation._state.values()} <= {torch.float32}
+        collect(env, distillation, obs)
+    assert results[0].dtype == results[1].dtype == torch.float32
+    assert results[0].item() == pytest.approx(results[1].item(), rel=0.02)
+    assert results[0] != results[1]
+
+
 def test_update_gradient_is_clipped(build, pendulum_student):
     env, distillation = build(pendulum_student("algorithm.max_grad_norm=0.01"))
     _, _, obs = collect(env, distillation)
@@ -420,8 +435,8 @@ def test_update_gradients_flow_within_a_window_and_not_between_two(build, pendul
     assert results == [True, False, False]
 
 
-def test_act_goes_on_from_what_the_updated_student_remembers(build, pendulum_student):
-    env, distillation = build(pendulum_student(student=LSTM))
+def test_act_goes_on_from_what_the_student_remembers_after_an_update(build, pendulum_student):
+    env, distillation = build(pendulum_student("algorithm.gradient_length=3", student=LSTM))
     _, _, obs = collect(env, distillation)
     while_collecting = distillation._state["hidden"]
     distillation.update(obs)
