@@ -36,8 +36,8 @@ class Symmetry(Extension):
         context: The surroundings of the algorithm.
 
     Raises:
-        ConfigError: The function that mirrors is not found or does not do so, a mirror loss is asked for where
-            actions are discrete, or an extension before this one adds rows too.
+        ConfigError: The function that mirrors is not found or does not do so, or a mirror loss is asked for where
+            actions are discrete; in an update, if another extension adds rows too.
     """
 
     config: SymmetryConfig
