@@ -81,6 +81,10 @@ class DeviceError(RslcoreError):
     """The device that was asked for is not there."""
 
 
+class ExtensionError(RslcoreError):
+    """An extension breaks the contract of a hook, or clashes with another one."""
+
+
 class RunError(RslcoreError):
     """A run folder is missing, or does not hold what is needed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,15 +53,18 @@ class InferencePolicy:
     def __call__(self, obs: TensorDict | Mapping[str, Any]) -> Tensor:
         """Actions `[N, A]` for observation groups `[N, ...]`, given as a TensorDict or as a mapping of arrays.
 
+        Groups that acting does not need (see `groups`), such as those of a critic, may be left out.
+
         Raises ValueError if a group is missing or has another shape, TypeError if `obs` is no mapping.
 
         Continuous actions of a bounded env are in [-1, 1], as the env plugin takes them.
         """
         if not isinstance(obs, TensorDict | Mapping):
-            expected = listed(self.spec.observations)
+            expected = listed(self.groups)
             raise TypeError(f"observations should be a mapping with the groups {expected}, not {type(obs).__name__}")
         groups = {}
-        for name, spec in self.spec.observations.items():
+        for name in self.groups:
+            spec = self.spec.observations[name]
             if name not in obs.keys():  # noqa: SIM118 - a TensorDict is no mapping of its keys
                 raise ValueError(
                     f"the policy needs the observation group '{name}', it was given {listed(map(str, obs.keys()))}"
@@ -72,6 +76,24 @@ class InferencePolicy:
             groups[name] = group
         batch = TensorDict(groups, batch_size=[len(next(iter(groups.values())))])
         return self._algorithm.act_inference(batch)
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The observation groups that acting needs; found by leaving out one after the other."""
+        rows = {
+            name: torch.zeros(1, *spec.shape, dtype=getattr(torch, spec.dtype), device=self.device)
+            for name, spec in self.spec.observations.items()
+        }
+        needed = []
+        for name in rows:
+            others = {other: row for other, row in rows.items() if other != name}
+            try:
+                with torch.no_grad():
+                    self._algorithm.act_inference(TensorDict(others, batch_size=[1]))
+            except Exception:  # whatever the plugins that read it raise
+                needed.append(name)
+        self._algorithm.reset()
+        return tuple(needed)
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Forget what the policy remembers of the envs in `dones [N]`, or of all."""
@@ -237,7 +259,7 @@ def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float]
     while left.any():
         step = env.step(policy(obs))
         obs = step.obs
-        policy.reset(step.dones if step.valid is None else step.dones | ~step.valid)
+        policy.reset(step.resets)
         valid = numpy.ones(num_envs, dtype=bool) if step.valid is None else step.valid.cpu().numpy()
         running_returns += step.rewards.cpu().numpy() * valid
         running_lengths += valid

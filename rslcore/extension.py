@@ -8,7 +8,7 @@ Legend: N envs, A actions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -19,7 +19,7 @@ from rslcore import protocols
 from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent
 from rslcore.context import Context
-from rslcore.errors import CheckpointError, listed
+from rslcore.errors import CheckpointError, ExtensionError, listed
 from rslcore.modules import ModuleTable
 from rslcore.protocols import EnvStep, Policy, Storage
 from rslcore.specs import EnvSpec, TensorSpec
@@ -83,6 +83,8 @@ class Hooks:
     start_iteration: tuple[Callable[[int, int], None], ...]
     before_act: tuple[Callable[[TensorDict], TensorDict], ...]
     extend_final_obs: tuple[Callable[[TensorDict], TensorDict], ...]
+    reset: tuple[Callable[[Tensor | None], None], ...]
+    train_mode: tuple[Callable[[bool], None], ...]
     shape_reward: tuple[Callable[[Transition, Tensor], Tensor], ...]
     after_step: tuple[Callable[[Transition], None], ...]
     after_rollout: tuple[Callable[[Storage], None], ...]
@@ -158,6 +160,16 @@ class ExtensionList:
             self._latest = obs, seen
         return self._latest[1]
 
+    def reset(self, dones: Tensor | None = None) -> None:
+        """Tell extensions that episodes of the envs in `dones [N]`, or of all, have ended."""
+        for reset in self.hooks.reset:
+            reset(dones)
+
+    def train_mode(self, mode: bool) -> None:
+        """Tell extensions whether the algorithm trains or only acts."""
+        for train_mode in self.hooks.train_mode:
+            train_mode(mode)
+
     def observe_final(self, final_obs: TensorDict) -> TensorDict:
         """The last observations of ended episodes, with what extensions add."""
         for extend_final_obs in self.hooks.extend_final_obs:
@@ -166,20 +178,30 @@ class ExtensionList:
 
     def draw(self, batches: Iterator[Batch], num_updates: int, batch_size: int) -> Iterator[Batch]:
         """Minibatches with what samplers draw for each, and augmented."""
-        samplers = {name: it for hook in self.hooks.samplers for name, it in hook(num_updates, batch_size).items()}
+        samplers: dict[str, Iterator[Any]] = {}
+        for hook in self.hooks.samplers:
+            for name, iterator in hook(num_updates, batch_size).items():
+                if name in samplers:
+                    raise ExtensionError(f"two extensions have a sampler '{name}'; one must choose another name")
+                samplers[name] = iterator
         for batch in batches:
             for name, iterator in samplers.items():
-                batch.samples[name] = next(iterator)
+                try:
+                    batch.samples[name] = next(iterator)
+                except StopIteration:
+                    raise ExtensionError(f"the sampler '{name}' gave fewer than the {num_updates} items") from None
             for augment in self.hooks.augment:
                 batch = augment(batch)
             yield batch
 
-    def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> dict[str, tuple[Tensor, float]]:
-        """All extra losses and their weights; a name that is taken gets a number."""
+    def losses(
+        self, batch: Batch, outputs: Mapping[str, Any], taken: Collection[str] = ()
+    ) -> dict[str, tuple[Tensor, float]]:
+        """All extra losses and their weights; a name that another one has, or that is `taken`, gets a number."""
         named: dict[str, tuple[Tensor, float]] = {}
         for losses in self.hooks.losses:
             for name, loss in losses(batch, outputs).items():
-                count = sum(key.partition("#")[0] == name for key in named)
+                count = sum(key.partition("#")[0] == name for key in named) + (name in taken)
                 named[f"{name}#{count + 1}" if count else name] = loss
         return named
 

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import nn
 
-from rslcore.errors import CheckpointError
+from rslcore.errors import CheckpointError, listed
 
 LearningRate = Literal["adaptive"] | float
 """`adaptive` follows the algorithm's own learning rate; a number stays as it is."""
@@ -65,11 +65,14 @@ class ModuleTable:
         """Take a module in.
 
         Args:
-            name: Its name in checkpoints and messages; ValueError if it is taken.
+            name: Its name in checkpoints and messages.
             module: The module; moved to the table's device.
             groups: Its parameters in groups; all in one by default. Parameters that need no gradient are left out.
             learning_rate: See `LearningRate`.
             optimizer: The module's own optimizer, if the algorithm's shall not step it.
+
+        Raises:
+            ValueError: The name is taken; a parameter would be stepped twice, or never.
         """
         if name in self._table:
             raise ValueError(f"a module '{name}' is registered already; choose another name")
@@ -77,7 +80,28 @@ class ModuleTable:
         named = groups if groups is not None else {"": module.parameters()}
         trained = {key: [parameter for parameter in group if parameter.requires_grad] for key, group in named.items()}
         trained = {key: group for key, group in trained.items() if group}
+        self._check_parameters(name, module, trained)
         self._table[name] = RegisteredModule(module, trained, learning_rate, optimizer)
+
+    def _check_parameters(self, name: str, module: nn.Module, trained: Mapping[str, list[nn.Parameter]]) -> None:
+        owners = {
+            id(parameter): other
+            for other, entry in self._table.items()
+            for group in entry.groups.values()
+            for parameter in group
+        }
+        listed_here: set[int] = set()
+        for group in trained.values():
+            for parameter in group:
+                if id(parameter) in owners or id(parameter) in listed_here:
+                    owner = owners.get(id(parameter), name)
+                    raise ValueError(f"module '{name}' has a parameter that '{owner}' trains already")
+                listed_here.add(id(parameter))
+        forgotten = [key for key, p in module.named_parameters() if p.requires_grad and id(p) not in listed_here]
+        if forgotten:
+            raise ValueError(
+                f"no parameter group of module '{name}' has {listed(forgotten)}, which would never be trained"
+            )
 
     def __iter__(self) -> Iterator[RegisteredModule]:
         return iter(self._table.values())
@@ -106,6 +130,9 @@ class ModuleTable:
         for name, entry in self._table.items():
             if name in state:
                 misfits += find_misfits(name, entry.module.state_dict(), state[name]["module"])
+                if (entry.optimizer is None) != (state[name]["optimizer"] is None):
+                    where = "in the checkpoint" if entry.optimizer is None else "in this run"
+                    misfits.append(f"module '{name}' has an optimizer of its own {where} only")
         if misfits:
             raise CheckpointError("the checkpoint does not fit this config:\n  " + "\n  ".join(misfits))
 

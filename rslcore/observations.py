@@ -57,5 +57,5 @@ def concatenate(obs: TensorDict, groups: Sequence[str]) -> Tensor:
     """1-D observation groups as one float tensor `[B, D]`."""
     if len(groups) == 1:
         only: Tensor = obs[groups[0]]
-        return only if only.is_floating_point() else only.float()
+        return only.float()
     return torch.cat([obs[group].float() for group in groups], dim=-1)

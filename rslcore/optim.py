@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rslcore.config import OptimizerName
-from rslcore.errors import CheckpointError, listed
+from rslcore.errors import CheckpointError
 from rslcore.modules import ModuleTable
 
 
@@ -67,6 +67,8 @@ class Optimizer:
         groups: The parameters.
     """
 
+    name: ClassVar[OptimizerName]
+    """What it is called in a config."""
     moments: ClassVar[tuple[str, ...]] = ()
     """Names of the vectors that are kept for each group."""
 
@@ -99,20 +101,21 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """The moments of all groups, in their order; learning rates belong to whoever made the groups."""
         return {
+            "name": type(self).name,
             "groups": [
                 {"steps": steps.clone(), **{name: moment.clone() for name, moment in moments.items()}}
                 for steps, moments in zip(self.steps, self._moments, strict=True)
-            ]
+            ],
         }
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         """Raises CheckpointError if a state was made with another optimizer, or for other groups."""
-        saved = state["groups"]
-        if missing := {name for name in type(self).moments if any(name not in group for group in saved)}:
+        if state["name"] != type(self).name:
             raise CheckpointError(
-                f"the checkpoint was made with an optimizer that keeps no {listed(missing)}, which this one needs; "
-                "go on with that optimizer"
+                f"the checkpoint was made with the optimizer '{state['name']}', this run has '{type(self).name}'; "
+                "go on with the same"
             )
+        saved = state["groups"]
         theirs = [[len(group[name]) for name in type(self).moments] for group in saved]
         ours = [[len(moment) for moment in moments.values()] for moments in self._moments]
         if theirs != ours:
@@ -132,6 +135,8 @@ class Optimizer:
 class Sgd(Optimizer):
     """Gradient descent: `parameter -= learning_rate * g`."""
 
+    name: ClassVar[OptimizerName] = "sgd"
+
     def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
         """Fill in the change."""
         torch.mul(gradient, group.learning_rate, out=group.change)
@@ -143,6 +148,7 @@ class RmsProp(Optimizer):
     v = alpha v + (1 - alpha) g^2          parameter -= learning_rate * g / (sqrt(v) + eps)
     """
 
+    name: ClassVar[OptimizerName] = "rmsprop"
     moments = ("mean_square",)
     alpha: ClassVar[float] = 0.99
     eps: ClassVar[float] = 1e-8
@@ -165,6 +171,7 @@ class Adam(Optimizer):
         parameter -= learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
     """
 
+    name: ClassVar[OptimizerName] = "adam"
     moments = ("mean", "mean_square")
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     eps: ClassVar[float] = 1e-8
@@ -188,6 +195,7 @@ class AdamW(Adam):
     parameter -= learning_rate * weight_decay * parameter, before Adam's step, where it took part in the loss.
     """
 
+    name: ClassVar[OptimizerName] = "adamw"
     weight_decay: ClassVar[float] = 0.01
 
     def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
@@ -197,7 +205,7 @@ class AdamW(Adam):
         super().update(group, gradient, steps, moments)
 
 
-OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": Sgd, "rmsprop": RmsProp}
+OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {cls.name: cls for cls in (Adam, AdamW, Sgd, RmsProp)}
 """The optimizers by name."""
 
 

@@ -92,6 +92,7 @@ class InferenceMemory:
         self._states: Mapping[str, State] = {}
         self._num_rows = 0
 
+    @torch.no_grad()
     def act(self, obs: TensorDict) -> Tensor:
         """The best actions `[N, A]` for observations `[N, ...]`; another N than before begins anew."""
         if len(obs) != self._num_rows:

@@ -112,13 +112,14 @@ class Distillation:
         self.storage.write("dones", step.dones)
         if step.valid is not None:
             self.storage.write_valid(step.valid)
-        ended = step.dones if step.valid is None else step.dones | ~step.valid
-        self._state = forget(self._state, ended)
-        self.policy.reset_teacher(ended)
+        self._state = forget(self._state, step.resets)
+        self.policy.reset_teacher(step.resets)
         if self.extensions.hooks.after_step:
             transition = Transition(*self._acted, step)
             for after_step in self.extensions.hooks.after_step:
                 after_step(transition)
+        if self.extensions.hooks.reset:
+            self.extensions.reset(step.resets)
         self.storage.advance()
 
     # Learning from it
@@ -137,7 +138,7 @@ class Distillation:
         self._first_state = self._state
         for after_update in hooks.after_update:
             after_update(self.storage)
-        self.policy.update_normalization(self._valid_observations())
+        self.policy.update_normalization(self.storage.valid_observations())
         metrics = self._means.collect()
         metrics["Loss/learning_rate"] = self.learning_rate.clone()
         for hook in hooks.metrics:
@@ -150,9 +151,6 @@ class Distillation:
         for _ in range(self.config.num_learning_epochs):
             self._state = self._first_state
             for batch in self.storage.windows(self.config.gradient_length, sequential=self._sequential):
-                if not len(batch):  # all envs were resetting: nothing to learn from, nothing to remember
-                    self._state = self._zero_state
-                    continue
                 if batch.sequences is not None:
                     batch.states = {"student": batch.sequences.first_states(self._state)}
                 yield batch
@@ -179,7 +177,7 @@ class Distillation:
         self._means.add({"Loss/behavior": behavior})
 
         outputs = {"params": params, "actions": actions}
-        for name, (extra, weight) in self.extensions.losses(batch, outputs).items():
+        for name, (extra, weight) in self.extensions.losses(batch, outputs, ("behavior",)).items():
             loss = loss + weight * extra
             self._means.add({f"Loss/{name}": extra})
 
@@ -188,10 +186,6 @@ class Distillation:
         self.optimizer.step()
         for after_minibatch in self.extensions.hooks.after_minibatch:
             after_minibatch(batch, outputs)
-
-    def _valid_observations(self) -> TensorDict:
-        observations, valid = self.storage.observations(), self.storage.valid
-        return observations if valid is None else observations[valid.flatten().nonzero().squeeze(1)]
 
     # Acting, and state
 
@@ -202,14 +196,17 @@ class Distillation:
     def reset(self, dones: Tensor | None = None) -> None:
         """Forget what `act_inference` remembers of the envs in `dones [N]`, or of all."""
         self._inference.reset(dones)
+        self.extensions.reset(dones)
 
     def train_mode(self) -> None:
         """Put the student and all modules of extensions in training mode; the teacher stays as it is."""
         self.modules.train()
+        self.extensions.train_mode(True)
 
     def eval_mode(self) -> None:
         """Put the student and all modules of extensions in evaluation mode."""
         self.modules.train(False)
+        self.extensions.train_mode(False)
 
     def state_dict(self) -> dict[str, Any]:
         """Modules, the teacher among them, optimizer and extensions."""

@@ -47,6 +47,12 @@ class Cnn(nn.Module):
                     "groups",
                     f"group '{group}' has shape {list(spec.shape)}; this network reads images [C, H, W] and 1-D groups",
                 )
+            if len(spec.shape) == 3 and spec.shape[2] <= 4 < spec.shape[0]:
+                raise context.error(
+                    "groups",
+                    f"the image '{group}' of shape {list(spec.shape)} seems to have its channels last; "
+                    "this network reads [C, H, W]",
+                )
         self.groups = tuple(group for group in config.groups if len(specs[group].shape) == 1)
         images = tuple(group for group in config.groups if len(specs[group].shape) == 3)
         if not images:

@@ -60,7 +60,7 @@ class PPO:
         self.policy = build_actor_critic(root, policy)
         self.storage: Storage = root.build(storage, "storage")
 
-        state_specs = self.policy.state_specs()
+        state_specs = {"actor": {}, "critic": {}, **self.policy.state_specs()}
         self._sequential = any(state_specs.values())
         self._num_rows = check_mini_batches(config, context, self._sequential)
         # What the networks remember of the running episodes, and what they remembered when the rollout began.
@@ -120,9 +120,10 @@ class PPO:
     def process_env_step(self, step: EnvStep) -> None:
         """Store what the env made of the last actions."""
         assert self._acted is not None
+        hooks = self.extensions.hooks
         transition = Transition(*self._acted, step)
         rewards = step.rewards
-        for shape_reward in self.extensions.hooks.shape_reward:
+        for shape_reward in hooks.shape_reward:
             rewards = shape_reward(transition, rewards)
         self.storage.write("rewards", rewards)
         self.storage.write("dones", step.dones)
@@ -133,10 +134,11 @@ class PPO:
         if step.valid is not None:
             self.storage.write_valid(step.valid)
         if self._states["actor"]:
-            ended = step.dones if step.valid is None else step.dones | ~step.valid
-            self._states["actor"] = forget(self._states["actor"], ended)
-        for after_step in self.extensions.hooks.after_step:
+            self._states["actor"] = forget(self._states["actor"], step.resets)
+        for after_step in hooks.after_step:
             after_step(transition)
+        if hooks.reset:
+            self.extensions.reset(step.resets)
         self.storage.advance()
         self._step += 1
 
@@ -156,7 +158,7 @@ class PPO:
             self._update_minibatch(batch)
         for after_update in hooks.after_update:
             after_update(self.storage)
-        self.policy.update_normalization(self._valid_observations())
+        self.policy.update_normalization(self.storage.valid_observations())
         metrics = self._metrics()
         self.storage.clear()
         self._final_obs.clear()
@@ -193,10 +195,6 @@ class PPO:
         if config.normalize_advantage == "rollout":
             advantages = standardize(advantages, None if storage.valid is None else advantages[storage.valid])
         storage.column("advantages").copy_(advantages)
-
-    def _valid_observations(self) -> TensorDict:
-        observations, valid = self.storage.observations(), self.storage.valid
-        return observations if valid is None else observations[valid.flatten().nonzero().squeeze(1)]
 
     def _with_states(self, batch: Batch) -> Batch:
         """The minibatch with what actor and critic remembered before its sequences."""
@@ -236,7 +234,7 @@ class PPO:
         self._means.add({"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl})
 
         outputs = {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio}
-        for name, (extra, weight) in self.extensions.losses(batch, outputs).items():
+        for name, (extra, weight) in self.extensions.losses(batch, outputs, ("surrogate", "value", "entropy")).items():
             loss = loss + weight * extra
             self._means.add({f"Loss/{name}": extra})
 
@@ -252,6 +250,8 @@ class PPO:
         metrics["Loss/learning_rate"] = self.learning_rate.clone()
         params = {name: self.storage.column(f"params/{name}").flatten(0, 1) for name in distribution.param_specs()}
         metrics.update({f"Policy/{name}": value for name, value in distribution.metrics(params).items()})
+        if self.extensions.hooks.shape_reward:
+            metrics["Train/mean_shaped_reward"] = self.storage.column("rewards").mean()
         for hook in self.extensions.hooks.metrics:
             metrics.update(hook())
         return metrics
@@ -265,14 +265,17 @@ class PPO:
     def reset(self, dones: Tensor | None = None) -> None:
         """Forget what `act_inference` remembers of the envs in `dones [N]`, or of all."""
         self._inference.reset(dones)
+        self.extensions.reset(dones)
 
     def train_mode(self) -> None:
-        """Put the policy and all modules of extensions in training mode."""
+        """Put the policy, all modules of extensions and the extensions themselves in training mode."""
         self.modules.train()
+        self.extensions.train_mode(True)
 
     def eval_mode(self) -> None:
-        """Put the policy and all modules of extensions in evaluation mode."""
+        """Put the policy, all modules of extensions and the extensions themselves in evaluation mode."""
         self.modules.train(False)
+        self.extensions.train_mode(False)
 
     def state_dict(self) -> dict[str, Any]:
         """Modules, optimizer and extensions; not what the networks remember, since envs begin anew."""

@@ -99,6 +99,11 @@ class RolloutStorage:
         flat = {group: column.flatten(0, 1) for group, column in self._obs.items()}
         return TensorDict(flat, batch_size=[self._leading[0] * self._leading[1]])
 
+    def valid_observations(self) -> TensorDict:
+        """Those of valid transitions, `[B, ...]`."""
+        observations, valid = self.observations(), self.valid
+        return observations if valid is None else observations[valid.flatten().nonzero().squeeze(1)]
+
     @property
     def valid(self) -> Tensor | None:
         """Which rows are transitions, `[T, N]`; None if all are."""

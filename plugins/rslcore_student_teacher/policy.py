@@ -41,7 +41,7 @@ class StudentTeacher(nn.Module):
         output_layer = getattr(self.student, "output_layer", None)
         if output_layer is not None:
             self._distribution.initialize_outputs(output_layer)
-        self._context = context
+        self._config, self._context = config, context
         self._teacher: InferencePolicy | None = None
         self._teacher_state: Mapping[str, Any] = {}
         if not context.restoring:
@@ -71,9 +71,7 @@ class StudentTeacher(nn.Module):
 
     def teacher_actions(self, obs: TensorDict) -> Tensor:
         """What the teacher does, `[N, A]`, for observations `[N, ...]`."""
-        if self._teacher is None:  # of a checkpoint; acting without a teacher does not need it built
-            context = self._context
-            self._teacher = InferencePolicy.from_state(self._teacher_state, context.device, context.registry)
+        assert self._teacher is not None, "a student that only acts has no teacher"
         return self._teacher(obs)
 
     def reset_teacher(self, dones: Tensor | None = None) -> None:
@@ -94,8 +92,15 @@ class StudentTeacher(nn.Module):
         return self._teacher_state
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `get_extra_state`."""
+        """The inverse of `get_extra_state`; a run that goes on gets its teacher, acting alone needs none.
+
+        Raises:
+            ConfigError: The teacher does not fit the installed plugins, or the env.
+        """
         self._teacher, self._teacher_state = None, state
+        if self._context.env is not None and state:
+            self._teacher = InferencePolicy.from_state(state, self._context.device, self._context.registry)
+            check_teacher(self._teacher, self._context, self._config.teacher.run)
 
 
 def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePolicy:
@@ -109,10 +114,17 @@ def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePol
         teacher = load_policy(run, checkpoint=checkpoint, device=str(context.device), registry=context.registry)
     except RslcoreError as error:
         raise context.error("teacher.run", f"the teacher cannot be loaded: {error}") from error
+    check_teacher(teacher, context, run)
+    return teacher
+
+
+def check_teacher(teacher: InferencePolicy, context: Context, run: str) -> None:
+    """Raises ConfigError if a teacher needs other observations or takes other actions than the env has."""
     # The env's own groups: those that extensions of this run add or replace are the student's.
     ours, theirs = (context.env_spec if context.env is None else context.env.spec), teacher.spec
     problems = []
-    for group, spec in theirs.observations.items():
+    for group in teacher.groups:
+        spec = theirs.observations[group]
         if group not in ours.observations:
             problems.append(f"it sees '{group}', which the env does not have ({listed(ours.observations)})")
         elif ours.observations[group] != spec:
@@ -126,7 +138,6 @@ def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePol
         raise ConfigError(
             [context.error("teacher.run", f"the teacher '{run}' does not fit: {text}").problems[0] for text in problems]
         )
-    return teacher
 
 
 def _shown_group(spec: TensorSpec) -> str:

@@ -41,6 +41,11 @@ class EnvStep:
     valid: Tensor | None = None
     extras: dict[str, Any] = attrs.field(factory=dict)
 
+    @property
+    def resets(self) -> Tensor:
+        """Whether what is remembered of an env is to be forgotten before the next step, `[N]`, bool."""
+        return self.dones if self.valid is None else self.dones | ~self.valid
+
     def __attrs_post_init__(self) -> None:
         self.dones = self.terminated | self.truncated
 

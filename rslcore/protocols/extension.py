@@ -52,6 +52,15 @@ class Extension(Protocol):
         """
         return self.before_act(final_obs)
 
+    def reset(self, dones: Tensor | None) -> None:
+        """Episodes of the envs in `dones [N]`, bool, have ended, or, if None, those of all envs: forget them.
+
+        Called after each step, in a rollout and where a trained policy acts, before the next observation is seen.
+        """
+
+    def train_mode(self, mode: bool) -> None:
+        """The algorithm trains from now on (True), or only acts (False); registered modules are switched already."""
+
     def shape_reward(self, transition: Transition, rewards: Tensor) -> Tensor:
         """Return the rewards `[N]` to learn from, before the time-out bootstrap; `rewards` holds what came before."""
         return rewards

@@ -44,6 +44,9 @@ class Storage(Protocol):
     def observations(self) -> TensorDict:
         """The observation groups of all steps, `[T * N, ...]`."""
 
+    def valid_observations(self) -> TensorDict:
+        """Those of valid transitions, `[B, ...]`."""
+
     @property
     def valid(self) -> Tensor | None:
         """Which rows are transitions, `[T, N]`, bool; None if all are."""

@@ -127,6 +127,17 @@ def test_load_policy_refuses_observations_that_do_not_fit(run, obs, message):
         load_policy(run)(obs)
 
 
+def test_load_policy_needs_only_what_the_actor_reads(small_config, tmp_path):
+    overrides = ("env.groups={policy: [0, 2], privileged: [0, 1, 2, 3]}", "policy.critic.network.groups=[privileged]")
+    policy = load_policy(train(small_config(*overrides), log_root=tmp_path, quiet=True).path)
+    assert policy.groups == ("policy",)
+    assert policy({"policy": numpy.zeros((2, 2))}).shape == (2, 1)
+    with pytest.raises(
+        ValueError, match="^the policy needs the observation group 'policy', it was given 'privileged'$"
+    ):
+        policy({"privileged": numpy.zeros((2, 4))})
+
+
 def test_load_policy_takes_double_precision_as_mujoco_gives_it(run):
     policy = load_policy(run)
     single = numpy.ones((2, 3), dtype=numpy.float32)

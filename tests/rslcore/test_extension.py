@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tensordict import TensorDict
 from torch import nn
 
+from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent, config, evolve, option
-from rslcore.errors import CheckpointError, ConfigError
-from rslcore.extension import Extension, Hooks
+from rslcore.errors import CheckpointError, ConfigError, ExtensionError
+from rslcore.evaluation import load_policy
+from rslcore.extension import Extension, ExtensionList, Hooks
 from rslcore.optim import OPTIMIZERS, Adam
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.run.checkpoint import load_checkpoint
@@ -81,6 +84,13 @@ class Recorder(Extension):
         assert set(outputs) == {"params", "values", "log_prob", "ratio"}
         error = self.predictor(batch.obs["policy"][:, :2]) - batch["speed"]
         return {"predictor": (error.square().mean(), 0.5)}
+
+    def reset(self, dones):
+        self.calls["reset"] += 1
+        assert dones.shape == (4,)
+
+    def train_mode(self, mode):
+        self.calls["train_mode"] += mode
 
     def samplers(self, num_updates, batch_size):
         self.calls["samplers"] += 1
@@ -161,6 +171,8 @@ def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, 
     assert recorder.calls == {
         "before_act": steps + 1,  # once for each observation of the env, the last one included
         "extend_final_obs": 3,  # after 5, 10 and 15 steps
+        "reset": steps,
+        "train_mode": 1,
         "shape_reward": steps,
         "after_step": steps,
         "after_rollout": 2,
@@ -198,8 +210,6 @@ def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_p
     assert set(state["modules"]) == {"policy", "predictor", "own_optimizer"}
     assert state["modules"]["own_optimizer"]["optimizer"] is not None
     assert state["extensions"] == {"recorder": {"steps": 16}, "own_optimizer": {}}
-
-    from rslcore.evaluation import load_policy
 
     load_policy(result.path, registry=registry)
     assert Recorder.latest.calls["after_step"] == 16
@@ -252,3 +262,88 @@ def test_hooks_that_nobody_overrides_are_empty():
 
     hooks = Hooks([OnlyMetrics(None, None), Extension(None, None)])
     assert {hook: len(getattr(hooks, hook)) for hook in HOOKS if getattr(hooks, hook)} == {"metrics": 1}
+
+
+class History(Extension):
+    """Adds the number of observations of the running episode; noise only while it trains."""
+
+    def observation_groups(self):
+        return {"age": TensorSpec((1,))}
+
+    def bind(self, bindings):
+        self.age, self.training = None, True
+
+    def before_act(self, obs):
+        self.age = torch.zeros(len(obs), 1) if self.age is None else self.age + 1.0
+        added = obs.clone(recurse=False)
+        added["age"] = self.age.clone()
+        return added
+
+    def extend_final_obs(self, final_obs):
+        added = final_obs.clone(recurse=False)
+        added["age"] = self.age + 1.0
+        return added
+
+    def reset(self, dones):
+        if dones is None:
+            self.age = None
+        else:
+            self.age[dones] = -1.0
+
+    def train_mode(self, mode):
+        self.training = mode
+
+
+def test_extensions_forget_ended_episodes_in_rollouts_and_at_inference(with_extensions, registry, tmp_path):
+    entry = Entry("extension", "history", f"{__name__}:History", f"{__name__}:ProbeConfig", "", SOURCE)
+    registry = Registry([*registry.plugins, PluginRow(SOURCE, "ok", "", (entry,))], registry.manager)
+    overrides = (
+        "env.id=rslcore_tests/Count-v0",
+        "env.vectorization=sync",
+        "policy.actor.network.groups=[policy, age]",
+        "policy.critic.network.groups=[policy]",
+    )
+    config = with_extensions(("history", {}), overrides=overrides)
+    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    policy = load_policy(result.path, registry=registry)
+    (history,) = policy._algorithm.extensions.extensions
+    assert not history.training
+    obs = {"policy": torch.zeros(3, 2)}
+    policy(obs)
+    policy(obs)
+    policy.reset(torch.tensor([True, False, False]))
+    policy(obs)
+    assert history.age.flatten().tolist() == [0.0, 2.0, 2.0]
+    policy.reset()
+    policy({"policy": torch.zeros(5, 2)})
+    assert history.age.flatten().tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        (
+            ({"expert": range(99)}, {"expert": range(99)}),
+            "^two extensions have a sampler 'expert'; one must choose another name$",
+        ),
+        (({"expert": range(1)},), "^the sampler 'expert' gave fewer than the 2 items$"),
+    ],
+)
+def test_samplers_that_break_the_contract_are_refused(small_config, streams, message):
+    extensions = ExtensionList((), None)
+    extensions.hooks.samplers = tuple(
+        lambda num_updates, batch_size, stream=stream: {name: iter(items) for name, items in stream.items()}
+        for stream in streams
+    )
+    batches = (Batch({}, TensorDict({}, batch_size=[1]), 1) for _ in range(2))
+    with pytest.raises(ExtensionError, match=message):
+        list(extensions.draw(batches, 2, 1))
+
+
+def test_losses_that_take_a_name_of_the_algorithm_get_a_number():
+    extensions = ExtensionList((), None)
+    extensions.hooks.losses = (
+        lambda batch, outputs: {"value": (1.0, 1.0)},
+        lambda batch, outputs: {"value": (2.0, 1.0)},
+    )
+    assert extensions.losses(None, {}, ("value",)) == {"value#2": (1.0, 1.0), "value#3": (2.0, 1.0)}

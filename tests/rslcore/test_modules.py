@@ -69,3 +69,29 @@ def test_state_round_trip_includes_own_optimizers():
     fresh.load_state_dict(modules.state_dict())
     assert torch.equal(fresh_module.weight, module.weight)
     assert fresh_optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_register_a_parameter_that_another_module_trains_is_refused():
+    shared = nn.Linear(2, 2)
+    modules = ModuleTable(torch.device("cpu"))
+    modules.register("policy", shared)
+    with pytest.raises(ValueError, match="^module 'wrapper' has a parameter that 'policy' trains already$"):
+        modules.register("wrapper", nn.Sequential(shared, nn.Linear(2, 1)))
+
+
+def test_register_a_parameter_that_no_group_has_is_refused():
+    module = nn.Linear(2, 2)
+    message = "^no parameter group of module 'net' has 'bias', which would never be trained$"
+    with pytest.raises(ValueError, match=message):
+        ModuleTable(torch.device("cpu")).register("net", module, groups={"weights": [module.weight]})
+
+
+def test_load_where_only_one_side_has_an_optimizer_is_refused():
+    def make(own):
+        module, modules = nn.Linear(1, 1), ModuleTable(torch.device("cpu"))
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1) if own else None
+        modules.register("net", module, optimizer=optimizer)
+        return modules
+
+    with pytest.raises(CheckpointError, match="module 'net' has an optimizer of its own in this run only$"):
+        make(True).load_state_dict(make(False).state_dict())

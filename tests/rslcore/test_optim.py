@@ -153,16 +153,14 @@ def test_state_is_a_copy(network, name):
     assert state["groups"][0]["steps"] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("made_with", "loaded_by", "missing"), [(Sgd, RmsProp, "'mean_square'"), (RmsProp, Adam, "'mean'")]
-)
-def test_state_of_another_optimizer_is_refused(network, made_with, loaded_by, missing):
+@pytest.mark.parametrize(("made_with", "loaded_by"), [(Sgd, RmsProp), (RmsProp, Adam), (Adam, Sgd)])
+def test_state_of_another_optimizer_is_refused(network, made_with, loaded_by):
     made, loading = (
         cls([ParameterGroup(network.parameters(), torch.tensor(0.1), None)]) for cls in (made_with, loaded_by)
     )
     message = (
-        f"^the checkpoint was made with an optimizer that keeps no {missing}, which this one needs; "
-        "go on with that optimizer$"
+        f"^the checkpoint was made with the optimizer '{made_with.name}', this run has '{loaded_by.name}'; "
+        "go on with the same$"
     )
     with pytest.raises(CheckpointError, match=message):
         loading.load_state_dict(made.state_dict())

@@ -319,3 +319,14 @@ def test_group_that_torch_takes_for_no_name_is_refused(context, group):
     with pytest.raises(ConfigError) as caught:
         attrs.evolve(context, spec=spec).build(NetworkComponent("cnn", config), "network", num_outputs=2)
     assert str(caught.value) == f"network.groups: '{group}' cannot name an encoder in torch; rename the group"
+
+
+def test_image_with_its_channels_last_is_refused(context):
+    spec = attrs.evolve(context.spec, observations={"camera": TensorSpec((16, 16, 3), "uint8")})
+    config = structure({"groups": ["camera"]}, default_registry().config_class("network", "cnn"), default_registry())
+    with pytest.raises(ConfigError) as caught:
+        attrs.evolve(context, spec=spec).build(NetworkComponent("cnn", config), "network", num_outputs=2)
+    assert str(caught.value) == (
+        "network.groups: the image 'camera' of shape [16, 16, 3] seems to have its channels last; "
+        "this network reads [C, H, W]"
+    )

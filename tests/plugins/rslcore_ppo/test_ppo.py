@@ -225,8 +225,7 @@ def test_update_with_images_first_ratio_is_one(build, share):
     [
         (
             "algorithm.optimizer=adam",
-            "^the checkpoint was made with an optimizer that keeps no 'mean', which this one needs; go on with that "
-            "optimizer$",
+            "^the checkpoint was made with the optimizer 'rmsprop', this run has 'adam'; go on with the same$",
         ),
         (
             "policy.share_encoders=true",
