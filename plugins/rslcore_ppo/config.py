@@ -52,10 +52,10 @@ class PpoConfig:
         "rollout", "Over what advantages are brought to mean 0 and standard deviation 1."
     )
     shuffle: Shuffle = option(
-        "epoch",
+        "rollout",
         "When the rows of a rollout, or the envs of a recurrent policy, are permuted before they are cut in "
-        "minibatches: anew in every epoch; once for all epochs (`rollout`, rsl_rl's way); or never (`none`, rsl_rl's "
-        "way with recurrent policies).",
+        "minibatches: once for all epochs; anew in every epoch; or never (`none`, rsl_rl's way with recurrent "
+        "policies).",
     )
     bootstrap: Literal["final_observation", "last_value"] = option(
         "final_observation",

@@ -117,7 +117,7 @@ class RolloutStorage:
         return self._split()
 
     def mini_batches(
-        self, num_mini_batches: int, num_epochs: int, *, shuffle: Shuffle = "epoch", sequential: bool = False
+        self, num_mini_batches: int, num_epochs: int, *, shuffle: Shuffle = "rollout", sequential: bool = False
     ) -> Iterator[Batch]:
         """Minibatches of all valid transitions.
 

@@ -55,7 +55,7 @@ class Storage(Protocol):
         """Rows of `observations()` in packed order, `[B]`, and the sequences that they are."""
 
     def mini_batches(
-        self, num_mini_batches: int, num_epochs: int, *, shuffle: Shuffle = "epoch", sequential: bool = False
+        self, num_mini_batches: int, num_epochs: int, *, shuffle: Shuffle = "rollout", sequential: bool = False
     ) -> Iterator[Batch]:
         """Minibatches of all valid transitions; whole rollouts of some envs, as sequences, if `sequential`."""
 
