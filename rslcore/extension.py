@@ -135,7 +135,7 @@ class ExtensionList:
         return attrs.evolve(spec, observations=groups)
 
     def bind(self, policy: Policy, modules: ModuleTable, storage: Storage) -> None:
-        """Declare columns and let each extension register its modules.
+        """Let each extension register its modules, then declare its columns, which may be named after it.
 
         Raises:
             ConfigError: An extension takes a name that another one has taken.
@@ -143,8 +143,8 @@ class ExtensionList:
         groups = self.extend(self._context.env_spec).observations
         for index, extension in enumerate(self.extensions):
             try:
-                storage.add_fields(extension.fields())
                 extension.bind(Bindings(policy, modules, storage, groups, self._names[index]))
+                storage.add_fields(extension.fields())
             except ValueError as error:  # a name that another extension has taken
                 raise self._context.error(f"extensions[{index}]", str(error)) from error
 

@@ -61,5 +61,6 @@ class RndConfig:
     reward_observation: Literal["final", "next"] = option(
         "final",
         "What a step that ends an episode is rewarded for: its true `final` observation, or, rsl_rl's way, the `next` "
-        "one that the env gives, the first of the new episode.",
+        "one that the env gives, the first of the new episode. With `final` the predictor learns from what was "
+        "rewarded, with `next` from what was acted on.",
     )

@@ -1,6 +1,6 @@
 """Random network distillation.
 
-Legend: N envs, B rows of a minibatch.
+Legend: N envs, T steps of a rollout, B rows of a minibatch, D features.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rslcore.context import Context
 from rslcore.observations import concatenate, vector_size
 from rslcore.optim import Adam, ParameterGroup
 from rslcore.protocols import Storage
+from rslcore.specs import TensorSpec
 from rslcore_rnd.config import RndConfig
 from rslcore_rnd.networks import RandomNetworkDistillation
 from rslcore_rnd.schedule import scheduled_weight
@@ -26,6 +27,10 @@ class Rnd(Extension):
 
     Burda et al. 2019, Exploration by random network distillation; Schwarke et al. 2023, Curiosity-driven learning of
     joint locomotion and manipulation tasks.
+
+    Predictor and normalizer learn from what was rewarded, the last observations of episodes among it: what is rewarded
+    but never learned from would stay new for ever. A column `[T, N, D]` of the storage holds it. Only with
+    `reward_observation: next` do they learn from what was acted on.
 
     Args:
         config: The options.
@@ -39,8 +44,8 @@ class Rnd(Extension):
 
     def __init__(self, config: RndConfig, context: Context) -> None:
         super().__init__(config, context)
-        num_features, device = vector_size(context, config.groups), context.device
-        self.networks = RandomNetworkDistillation(config, num_features, context.env_spec.num_envs).to(device)
+        self._num_features, device = vector_size(context, config.groups), context.device
+        self.networks = RandomNetworkDistillation(config, self._num_features, context.env_spec.num_envs).to(device)
         learning_rate = torch.tensor(config.learning_rate, device=device)
         self.optimizer = Adam([ParameterGroup(self.networks.predictor.parameters(), learning_rate, max_grad_norm=None)])
         self._steps = 0
@@ -51,14 +56,20 @@ class Rnd(Extension):
     def bind(self, bindings: Bindings) -> None:
         """Networks and normalizers go into checkpoints, the predictor's optimizer too."""
         bindings.modules.register(bindings.name, self.networks, optimizer=self.optimizer)
+        self._storage = bindings.storage
+        self._column = f"{bindings.name}/observation" if self.config.reward_observation == "final" else None
         number = bindings.name.partition("#")[2]
         self._section = f"RND#{number}" if number else "RND"
+
+    def fields(self) -> Mapping[str, TensorSpec]:
+        """A column of what was rewarded, where that is learned from."""
+        return {} if self._column is None else {self._column: TensorSpec((self._num_features,))}
 
     @torch.no_grad()
     def shape_reward(self, transition: Transition, rewards: Tensor) -> Tensor:
         """Add the weighted distance between predictor and target at the observation that the step led to."""
         step = transition.step
-        obs = transition.next_obs if self.config.reward_observation == "final" else step.obs
+        obs = step.obs if self._column is None else transition.next_obs
         self._steps += 1
         self._weight = scheduled_weight(self.config.weight, self.config.weight_schedule, self._steps)
         bonus: Tensor = torch.linalg.vector_norm(self.networks(concatenate(obs, self.config.groups)), dim=-1)
@@ -70,9 +81,17 @@ class Rnd(Extension):
         self._rows += len(bonus) if step.valid is None else step.valid.sum()
         return rewards + bonus
 
+    def after_step(self, transition: Transition) -> None:
+        """Keep what was rewarded."""
+        if self._column is not None:
+            self._storage.write(self._column, concatenate(transition.next_obs, self.config.groups))
+
     def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
-        """The predictor's mean squared error on what was observed, not on rows that other extensions made up."""
-        states = concatenate(batch.obs[: batch.num_original], self.config.groups)
+        """The predictor's mean squared error on what was rewarded, not on rows that other extensions made up."""
+        if self._column is None:
+            states = concatenate(batch.obs[: batch.num_original], self.config.groups)
+        else:
+            states = batch[self._column][: batch.num_original]
         return {"rnd": (self.networks(states).square().mean(), 1.0)}
 
     def after_minibatch(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
@@ -83,7 +102,11 @@ class Rnd(Extension):
     def after_update(self, storage: Storage) -> None:
         """Merge the rollout into the statistics of the inputs, which stood still since it began."""
         if self.networks.state_normalizer is not None:
-            states, valid = concatenate(storage.observations(), self.config.groups), storage.valid
+            if self._column is None:
+                states = concatenate(storage.observations(), self.config.groups)
+            else:
+                states = storage.column(self._column).flatten(0, 1)
+            valid = storage.valid
             self.networks.state_normalizer.update(states if valid is None else states[valid.flatten()])
 
     def metrics(self) -> Mapping[str, Tensor]:

@@ -28,12 +28,15 @@ class Extension(Protocol):
         """Groups that `before_act` adds or replaces, so that networks can read them."""
         return {}
 
-    def fields(self) -> Mapping[str, TensorSpec]:
-        """Columns `[T, N, *shape]` to keep with the rollout; they come back as `batch[name]`."""
-        return {}
-
     def bind(self, bindings: Bindings) -> None:
         """See the policy; register modules. Called once, before the algorithm makes its optimizer."""
+
+    def fields(self) -> Mapping[str, TensorSpec]:
+        """Columns `[T, N, *shape]` to keep with the rollout; they come back as `batch[name]`.
+
+        Names that begin with `bindings.name` are nobody else's.
+        """
+        return {}
 
     def start_iteration(self, iteration: int, total: int) -> None:
         """Iteration `iteration` of `total`, counted from 0, is about to be collected."""

@@ -48,7 +48,7 @@ class Recorder(Extension):
     def bind(self, bindings):
         self.storage = bindings.storage
         self.predictor = nn.Linear(2, 1)
-        bindings.modules.register("predictor", self.predictor, learning_rate=0.05)
+        bindings.modules.register(bindings.name, self.predictor, learning_rate=0.05)
 
     def before_act(self, obs):
         self.calls["before_act"] += 1
@@ -207,7 +207,7 @@ def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_p
     config = with_extensions(("recorder", {}), ("own_optimizer", {}))
     result = train(config, log_root=tmp_path, quiet=True, registry=registry)
     state = load_checkpoint(result.path / "model_2.pt").algorithm
-    assert set(state["modules"]) == {"policy", "predictor", "own_optimizer"}
+    assert set(state["modules"]) == {"policy", "recorder", "own_optimizer"}
     assert state["modules"]["own_optimizer"]["optimizer"] is not None
     assert state["extensions"] == {"recorder": {"steps": 16}, "own_optimizer": {}}
 

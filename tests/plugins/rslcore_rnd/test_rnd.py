@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
+import attrs
 import pytest
 import torch
 from tensordict import TensorDict
@@ -33,13 +34,21 @@ def context(small_config):
 
 
 @pytest.fixture
-def build(context):
+def storage(context):
+    """A storage of 8 steps of the group `policy`, for 2 envs."""
+    policy_only = attrs.evolve(context.env_spec, observations={"policy": GROUPS["policy"]})
+    return attrs.evolve(context, spec=policy_only).build(context.config.storage, "storage")
+
+
+@pytest.fixture
+def build(context, storage):
     """An `rnd` with linear networks: the target doubles its 2 inputs, the predictor gives zeros."""
 
     def make(**options):
         config = default_registry().config_class("extension", "rnd")(**SMALL | options)
         extension = context.build(ExtensionComponent("rnd", config), "algorithm.extensions[0]")
-        extension.bind(Bindings(None, ModuleTable(context.device), None, {}, "rnd"))
+        extension.bind(Bindings(None, ModuleTable(context.device), storage, {}, "rnd"))
+        storage.add_fields(extension.fields())
         (target,), (predictor,) = extension.networks.target, extension.networks.predictor
         with torch.no_grad():
             nn.init.zeros_(target.bias)
@@ -74,6 +83,29 @@ def shape(extension, rows, **options):
     return extension.shape_reward(made, made.step.rewards)
 
 
+def collect(extension, storage, rows, **options):
+    """A step as an algorithm takes it, from observations of zeros; the rewards."""
+    made = transition(rows, **options)
+    rewards = extension.shape_reward(made, made.step.rewards)
+    storage.write_obs(made.obs)
+    if made.step.valid is not None:
+        storage.write_valid(made.step.valid)
+    extension.after_step(made)
+    storage.advance()
+    return rewards
+
+
+def update(extension, storage):
+    """An update as an algorithm makes it, of one minibatch with all rows; the loss."""
+    (batch,) = storage.mini_batches(1, 1)
+    loss, _ = extension.losses(batch, {})["rnd"]
+    loss.backward()
+    extension.after_minibatch(batch, {})
+    extension.after_update(storage)
+    storage.clear()
+    return loss.item()
+
+
 def test_shape_reward_adds_the_weighted_distance(build):
     extension = build(weight=0.1)
     # The target gives [6, 8] and [0, 2], the predictor zeros: distances 10 and 2.
@@ -95,7 +127,7 @@ def test_shape_reward_where_an_episode_ended(build, choice, expected):
 
 def test_shape_reward_follows_the_schedule_by_env_step(build):
     schedule = {"mode": "step", "final_step": 3, "final_value": 1.0}
-    schedule_class = type(build().config.weight_schedule)
+    schedule_class = type(default_registry().config_class("extension", "rnd")().weight_schedule)
     extension = build(weight=0.5, weight_schedule=schedule_class(**schedule))
     rewards = [shape(extension, [[0.0, 1.0], [0.0, 0.0]])[0].item() for _ in range(4)]
     assert rewards == [2.0, 2.0, 3.0, 3.0]
@@ -127,17 +159,65 @@ def test_shape_reward_rows_that_are_no_transitions_leave_sums_and_metrics(build)
     torch.testing.assert_close(extension.metrics()["RND/mean_intrinsic_reward"], rewards[0] - 1.0)
 
 
-def test_losses_are_of_the_original_rows(build):
-    extension = build()
-    batch = Batch({}, observe([[1.0, 2.0], [0.0, 1.0], [50.0, 50.0]]), num_original=2)
+@pytest.mark.parametrize("choice", ["final", "next"])
+def test_losses_are_of_the_original_rows(build, choice):
+    extension = build(reward_observation=choice)
+    rows, others = observe([[1.0, 2.0], [0.0, 1.0], [50.0, 50.0]]), observe([[9.0, 9.0]] * 3)
+    if choice == "final":
+        batch = Batch({"rnd/observation": rows["policy"]}, others, num_original=2)
+    else:
+        batch = Batch({}, rows, num_original=2)
     loss, weight = extension.losses(batch, {})["rnd"]
     # Errors 2, 4, 0, 2.
     assert (loss.item(), weight) == ((4.0 + 16.0 + 0.0 + 4.0) / 4, 1.0)
 
 
+def test_losses_are_of_what_was_rewarded(build, storage):
+    extension = build(weight=1.0)
+    for _ in range(7):
+        collect(extension, storage, [[1.0, 0.0], [1.0, 0.0]])
+    # The first env's episode ends at [0, 3]; the other env is resetting.
+    rewards = collect(extension, storage, [[1.0, 0.0], [5.0, 5.0]], final=[[0.0, 3.0], [5.0, 5.0]], valid=[True, False])
+    assert rewards[0] == 1.0 + 6.0
+    # 15 transitions of 2 outputs: errors of 2 in 14, 6 in one.
+    assert update(extension, storage) == pytest.approx((14 * 4.0 + 36.0) / 30)
+
+
+def test_losses_with_the_next_observation_are_of_what_was_acted_on(build, storage):
+    extension = build(reward_observation="next")
+    assert extension.fields() == {}
+    for _ in range(8):
+        collect(extension, storage, [[1.0, 0.0], [1.0, 0.0]])
+    assert update(extension, storage) == 0.0  # all of them zeros
+
+
+GOING, ENDED = [[1.0, 0.0]] * 2, [[0.0, 1.0]] * 2
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [{"rows": GOING, "final": ENDED}],
+        [{"rows": ENDED}, {"rows": GOING, "valid": [False, False]}],
+    ],
+    ids=["reset_in_the_same_step", "reset_in_the_next_step"],
+)
+def test_reward_where_an_episode_ends_fades_as_elsewhere(build, storage, ending):
+    # No policy acts on [0, 1], at which all episodes end; the other steps lead to [1, 0].
+    extension = build(weight=1.0, learning_rate=0.05)
+    rollout = [*[{"rows": GOING}] * (8 - len(ending)), *ending]
+    bonuses = []
+    for _ in range(150):
+        rewards = [collect(extension, storage, **step)[0].item() for step in rollout]
+        bonuses.append((rewards[0] - 1.0, rewards[-len(ending)] - 1.0))
+        update(extension, storage)
+    assert bonuses[0] == (2.0, 2.0)
+    assert max(bonuses[-1]) < 0.02
+
+
 def test_after_minibatch_moves_the_predictor_alone_and_drops_its_gradients(build):
     extension = build(learning_rate=0.25)
-    batch = Batch({}, observe([[1.0, 0.0], [1.0, 0.0]]), num_original=2)
+    batch = Batch({"rnd/observation": torch.tensor([[1.0, 0.0]] * 2)}, observe([[0.0, 0.0]] * 2), num_original=2)
     extension.losses(batch, {})["rnd"][0].backward()
     extension.after_minibatch(batch, {})
     (target,), (predictor,) = extension.networks.target, extension.networks.predictor
@@ -147,14 +227,21 @@ def test_after_minibatch_moves_the_predictor_alone_and_drops_its_gradients(build
     assert all(parameter.grad is None for parameter in extension.networks.parameters())
 
 
-def test_after_update_merges_the_transitions_into_the_statistics(build):
+@pytest.mark.parametrize("choice", ["final", "next"])
+def test_after_update_merges_the_transitions_into_the_statistics(build, choice):
     class Rollout:
         valid = torch.tensor([[True, True], [False, True]])
+        rows = torch.tensor([[[0.0, 0.0], [4.0, 0.0]], [[100.0, 100.0], [2.0, 0.0]]])
 
         def observations(self):
-            return observe([[0.0, 0.0], [4.0, 0.0], [100.0, 100.0], [2.0, 0.0]])
+            assert choice == "next"
+            return observe(self.rows.flatten(0, 1).tolist())
 
-    extension = build(state_normalization=True, weight=1.0)
+        def column(self, name):
+            assert (choice, name) == ("final", "rnd/observation")
+            return self.rows
+
+    extension = build(state_normalization=True, weight=1.0, reward_observation=choice)
     # Mean 0 and variance 1 to begin with: inputs are divided by 1.01.
     torch.testing.assert_close(shape(extension, [[0.0, 1.01], [0.0, 0.0]]), torch.tensor([3.0, 1.0]))
     extension.after_update(Rollout())
