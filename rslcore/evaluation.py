@@ -95,9 +95,13 @@ class InferencePolicy:
         self._algorithm.reset()
         return tuple(needed)
 
-    def reset(self, dones: Tensor | None = None) -> None:
-        """Forget what the policy remembers of the envs in `dones [N]`, or of all."""
-        self._algorithm.reset(dones)
+    def reset(self, dones: Any = None) -> None:
+        """Forget what the policy remembers of the envs in `dones [N]`, given as anything that torch makes flags of.
+
+        Without `dones`, and where the policy is called with another number of rows than before, it forgets all.
+        """
+        flags = None if dones is None else torch.as_tensor(dones, device=self.device).bool().reshape(-1)
+        self._algorithm.reset(flags)
 
     def state_dict(self) -> dict[str, Any]:
         """The whole policy as plain data and tensors, so that a checkpoint of another run can carry it."""

@@ -192,6 +192,8 @@ class ExtensionList:
                     raise ExtensionError(f"the sampler '{name}' gave fewer than the {num_updates} items") from None
             for augment in self.hooks.augment:
                 batch = augment(batch)
+            if self.hooks.augment:
+                _check_lengths(batch)
             yield batch
 
     def losses(
@@ -221,6 +223,15 @@ class ExtensionList:
         self._latest = None
         for name, extension in zip(self._names, self.extensions, strict=True):
             extension.load_state_dict(state[name])
+
+
+def _check_lengths(batch: Batch) -> None:
+    lengths = {f"column '{name}'": len(column) for name, column in batch.columns.items()}
+    if batch.sequences is not None:
+        lengths["the sequences (see `Sequences.tile`)"] = len(batch.sequences.of_rows)
+    wrong = [f"{name} has {length}" for name, length in lengths.items() if length != len(batch)]
+    if wrong:
+        raise ExtensionError(f"`augment` returned observations of {len(batch)} rows, but {', '.join(wrong)}")
 
 
 def _has(extension: protocols.Extension, hook: str) -> bool:

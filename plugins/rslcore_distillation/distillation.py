@@ -141,6 +141,7 @@ class Distillation:
         self.policy.update_normalization(self.storage.valid_observations())
         metrics = self._means.collect()
         metrics["Loss/learning_rate"] = self.learning_rate.clone()
+        metrics["Policy/teacher_share"] = torch.tensor(self._teacher_share)
         for hook in hooks.metrics:
             metrics.update(hook())
         self.storage.clear()

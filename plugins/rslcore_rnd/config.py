@@ -23,6 +23,11 @@ class WeightScheduleConfig:
 
     def __attrs_post_init__(self) -> None:
         if self.mode == "constant":
+            unused = [name for name in ("final_step", "final_value") if getattr(self, name) is not None]
+            if unused:
+                raise ConfigError(
+                    [Problem(name, "means nothing to mode 'constant'; write mode: step or linear") for name in unused]
+                )
             return
         missing = [name for name in ("final_step", "final_value") if getattr(self, name) is None]
         if missing:

@@ -14,5 +14,5 @@ def rslcore_register(registry: Registrar) -> None:
         "rollout",
         factory="rslcore_rollout.storage:RolloutStorage",
         config="rslcore_rollout.config:RolloutConfig",
-        summary="Keeps one rollout on the device; minibatches under fresh permutations.",
+        summary="Keeps one rollout on the device; hands it out in permuted minibatches.",
     )

@@ -144,6 +144,13 @@ def test_load_policy_takes_double_precision_as_mujoco_gives_it(run):
     assert torch.equal(policy({"policy": single}), policy({"policy": single.astype(numpy.float64)}))
 
 
+@pytest.mark.parametrize("dones", [None, numpy.array([True, False]), [0, 1], torch.tensor([0, 1])])
+def test_load_policy_resets_by_any_kind_of_flags(run, dones):
+    policy = load_policy(run)
+    policy({"policy": numpy.zeros((2, 3))})
+    policy.reset(dones)
+
+
 def test_load_policy_refuses_a_bare_array(run):
     with pytest.raises(TypeError, match="^observations should be a mapping with the groups 'policy', not ndarray$"):
         load_policy(run)(numpy.zeros((1, 3)))

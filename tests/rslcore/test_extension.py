@@ -347,3 +347,12 @@ def test_losses_that_take_a_name_of_the_algorithm_get_a_number():
         lambda batch, outputs: {"value": (2.0, 1.0)},
     )
     assert extensions.losses(None, {}, ("value",)) == {"value#2": (1.0, 1.0), "value#3": (2.0, 1.0)}
+
+
+def test_augment_that_leaves_lengths_apart_is_refused():
+    extensions = ExtensionList((), None)
+    extensions.hooks.augment = (lambda batch: batch,)
+    batch = Batch({"rewards": torch.zeros(2)}, TensorDict({}, batch_size=[4]), 2)
+    message = "^`augment` returned observations of 4 rows, but column 'rewards' has 2$"
+    with pytest.raises(ExtensionError, match=message):
+        list(extensions.draw(iter([batch]), 1, 2))

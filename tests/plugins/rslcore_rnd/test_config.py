@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rslcore.errors import ConfigError
+from rslcore_rnd.config import WeightScheduleConfig
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,12 @@ def test_config_that_is_wrong_is_refused(small_config, options, message):
 def test_config_step_schedule_ignores_initial_step(small_config):
     schedule = "{mode: step, initial_step: 9, final_step: 3, final_value: 0.0}"
     small_config(f"algorithm.extensions=[{{name: rnd, weight_schedule: {schedule}}}]")
+
+
+def test_schedule_options_that_mean_nothing_are_refused():
+    with pytest.raises(ConfigError) as caught:
+        WeightScheduleConfig(final_step=3, final_value=0.0)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "final_step: means nothing to mode 'constant'; write mode: step or linear",
+        "final_value: means nothing to mode 'constant'; write mode: step or linear",
+    ]

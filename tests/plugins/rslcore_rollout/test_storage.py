@@ -65,10 +65,10 @@ def test_mini_batches_hold_every_row_once_an_epoch_with_all_its_columns(storage)
         assert torch.equal(batch.obs["image"][:, 2, 0].float(), batch["rewards"])
 
 
-def test_mini_batches_are_permuted_anew_each_epoch(storage):
+def test_mini_batches_are_permuted_anew_each_epoch_on_request(storage):
     torch.manual_seed(0)
     fill(storage)
-    first, second = (batch["rewards"].tolist() for batch in storage.mini_batches(1, 2))
+    first, second = (batch["rewards"].tolist() for batch in storage.mini_batches(1, 2, shuffle="epoch"))
     assert first != second
 
 
@@ -164,7 +164,7 @@ def test_sequential_mini_batches_hold_whole_rollouts_of_some_envs(storage):
 def test_sequential_mini_batches_shuffle_the_envs(storage):
     torch.manual_seed(0)
     fill(storage)
-    anew = [envs_of(numbers) for numbers in numbers_of(storage.mini_batches(2, 6, sequential=True))]
+    anew = [envs_of(numbers) for numbers in numbers_of(storage.mini_batches(2, 6, shuffle="epoch", sequential=True))]
     assert len({frozenset(envs) for envs in anew}) > 2
     once = [envs_of(x) for x in numbers_of(storage.mini_batches(2, 6, shuffle="rollout", sequential=True))]
     assert once == once[:2] * 6
