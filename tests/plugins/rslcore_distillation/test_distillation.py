@@ -279,7 +279,7 @@ def test_update_of_a_linear_student_by_hand(build, pendulum_student, gradient_le
     metrics = distillation.update(obs)
     torch.testing.assert_close(layer.weight.detach(), expected[0])
     torch.testing.assert_close(layer.bias.detach(), expected[1])
-    assert set(metrics) == {"Loss/behavior", "Loss/learning_rate"}
+    assert set(metrics) == {"Loss/behavior", "Loss/learning_rate", "Policy/teacher_share"}
     assert metrics["Loss/learning_rate"].item() == pytest.approx(RATE)
 
 
