@@ -107,7 +107,7 @@ def main() -> None:
         context = Context(registry, config, torch.device("cpu"), 1, NUM_STEPS, spec=SPEC, env=env)  # type: ignore[arg-type]
         algorithms[name] = build_algorithm(context)
 
-    samples: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in VARIANTS}
     for round_number in range(arguments.rounds + 2):
         for name, algorithm in algorithms.items():
             started = time.perf_counter()
@@ -118,19 +118,23 @@ def main() -> None:
                     step = env.step()
                     algorithm.process_env_step(step)
                     obs = step.obs
+            collected = time.perf_counter()
             algorithm.update(obs)
             if round_number >= 2:  # the first rounds warm up
-                samples[name].append(time.perf_counter() - started)
+                samples[name].append((collected - started, time.perf_counter() - collected))
 
-    base = samples["none"]
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, 1 thread"
     print(f"an iteration of {NUM_ENVS} envs x {NUM_STEPS} steps, {machine}, medians of {arguments.rounds}")
-    print(f"rslcore {rslcore.__version__}, torch {torch.__version__}")
+    print(f"rslcore {rslcore.__version__}, torch {torch.__version__}; milliseconds, and ratios to 'none'")
     results = {}
     for name, values in samples.items():
-        ratios = [value / reference for value, reference in zip(values, base, strict=True)]
-        results[name] = {"milliseconds": 1000 * statistics.median(values), "ratio": statistics.median(ratios)}
-        print(f"  {name:22} {results[name]['milliseconds']:8.1f} ms   {results[name]['ratio']:6.3f}")
+        results[name] = {}
+        for part, index in (("collect", 0), ("update", 1)):
+            ratios = [value[index] / base[index] for value, base in zip(values, samples["none"], strict=True)]
+            milliseconds = 1000 * statistics.median(value[index] for value in values)
+            results[name][part] = {"milliseconds": milliseconds, "ratio": statistics.median(ratios)}
+        shown = "   ".join(f"{part} {r['milliseconds']:7.2f} {r['ratio']:6.3f}" for part, r in results[name].items())
+        print(f"  {name:22} {shown}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine, "iteration": results}, indent=2))
 
