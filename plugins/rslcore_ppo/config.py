@@ -29,7 +29,7 @@ class PpoConfig:
     value_loss_coef: float = option(1.0, "Weight of the value loss.", Range(0.0))
     entropy_coef: float = option(0.01, "Weight of the entropy bonus.", Range(0.0))
     learning_rate: float = option(
-        1e-3, "Adam's learning rate; where an adaptive one begins.", Range(0.0, open_low=True)
+        1e-3, "The optimizer's learning rate; where an adaptive one begins.", Range(0.0, open_low=True)
     )
     optimizer: OptimizerName = option("adam", "What steps the parameters.")
     schedule: Literal["adaptive", "fixed"] = option(
