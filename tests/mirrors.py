@@ -114,3 +114,10 @@ def only_together(env, obs, actions):
 def no_obs_alone(env, obs, actions):
     mirrored, mirrored_actions = pendulum(env, obs, actions)
     return None if actions is None else mirrored, mirrored_actions
+
+
+def fails_on_many(env, obs, actions):
+    """Mirrors a few rows, as when it is tried out, and fails on more."""
+    if len(obs if obs is not None else actions) > 8:
+        raise ValueError("too many rows")
+    return pendulum(env, obs, actions)

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from rslcore.batch import Batch
 from rslcore.context import Context
+from rslcore.errors import ExtensionError
 from rslcore.extension import Bindings, Extension
 from rslcore.protocols import ActorCriticPolicy, Storage
 from rslcore.recurrence import Sequences, State, interleave, zero_states
@@ -120,7 +121,11 @@ class Symmetry(Extension):
     def _mirror(self, obs: TensorDict | None, actions: Tensor | None) -> tuple[Any, Any]:
         """Call the function; `[K * B, ...]` of each that is not None."""
         assert self._function is not None
-        return self._function(env=self.context.env, obs=obs, actions=actions)
+        try:
+            return self._function(env=self.context.env, obs=obs, actions=actions)
+        except Exception as error:  # the function is the user's code
+            reason = f"{type(error).__name__}: {error}"
+            raise ExtensionError(f"the mirror function '{self.config.function}' failed: {reason}") from error
 
     def _new_twins(self) -> list[dict[str, State]]:
         """The states of twins that have seen nothing, one item a mirrored copy."""

@@ -12,7 +12,7 @@ import torch
 
 from rslcore.config import ExtensionComponent, config, evolve
 from rslcore.context import Context
-from rslcore.errors import ConfigError
+from rslcore.errors import ConfigError, ExtensionError
 from rslcore.evaluation import evaluate, load_policy
 from rslcore.extension import Extension
 from rslcore.recurrence import forget, zero_states
@@ -414,3 +414,11 @@ def test_resume_where_the_function_is_not_installed_is_refused(vanished):
         "algorithm.extensions[0].function: 'my_robot:mirror': there is no module 'my_robot'; "
         "install the package that has it, or put its folder on PYTHONPATH"
     )
+
+
+def test_function_that_fails_later_is_named(build):
+    env, ppo = build({"function": "mirrors:fails_on_many"})
+    _, _, obs = collect(env, ppo)
+    message = "^the mirror function 'mirrors:fails_on_many' failed: ValueError: too many rows$"
+    with pytest.raises(ExtensionError, match=message):
+        ppo.update(obs)
