@@ -14,7 +14,6 @@ from tensordict import TensorDict
 from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.evaluation import load_policy
-from rslcore.observations import concatenate, vector_size
 from rslcore.protocols import RecurrentNetwork
 from rslcore.recurrence import forget, split_sequences
 from rslcore.registry import Registry
@@ -64,12 +63,13 @@ def test_network_example_trains_from_its_config(install, tmp_path):
 
 def test_recurrent_network_of_the_plugins_page_equals_itself_step_by_step():
     page = (EXAMPLES.parent / "plugins.md").read_text()
-    (code,) = re.findall(r"```python\n(class Elman.*?)```", page, re.DOTALL)
-    names = {"nn": torch.nn, "TensorSpec": TensorSpec, "vector_size": vector_size, "concatenate": concatenate}
-    exec(code, names)
+    names = {}
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class Elman" in block]
+    for block in blocks:
+        exec(block, names)
     spec = EnvSpec(2, {"policy": TensorSpec((3,))}, ActionSpec(1))
     context = Context(Registry([], None), None, torch.device("cpu"), 1, 4, spec=spec)
-    network = names["Elman"](SimpleNamespace(groups=("policy",), width=5), context, num_outputs=2)
+    network = names["Elman"](names["ElmanConfig"](width=5), context, num_outputs=2)
     assert isinstance(network, RecurrentNetwork)
     obs = TensorDict({"policy": torch.randn(8, 3)}, batch_size=[8])
     dones = torch.tensor([[0, 0], [1, 0], [0, 0], [0, 1]], dtype=torch.bool)
