@@ -85,6 +85,52 @@ def test_recurrent_network_of_the_plugins_page_equals_itself_step_by_step():
     torch.testing.assert_close(sequences.last_states(after, 2)["hidden"], state["hidden"])
 
 
+def example_of(page, name):
+    """The class `name` of a page, from the block of code that has it."""
+    blocks = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / page).read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if f"class {name}(" in block]
+    names = {}
+    exec(block, names)
+    return names[name]
+
+
+def train_with(extension, monkeypatch, tmp_path, recipe, **options):
+    """Train a recipe with an extension that no plugin declares."""
+    build = Context.build
+
+    def build_or_take(context, component, path, **kwargs):
+        if path.startswith("extensions["):
+            return extension(SimpleNamespace(**options), context)
+        return build(context, component, path, **kwargs)
+
+    monkeypatch.setattr(Context, "build", build_or_take)
+    overrides = [*SMALL, "algorithm.num_mini_batches=2", "algorithm.extensions=[{name: rnd}]"]
+    return train(load_config(recipe, overrides), log_root=tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("recipe", ["pendulum", "cartpole_memory"])
+def test_augment_of_the_extensions_page_trains_on_rows_twice(recipe, monkeypatch, tmp_path):
+    noisy = example_of("extensions.md", "Noisy")
+    sizes = set()
+
+    class Watched(noisy):
+        def losses(self, batch, outputs):
+            sizes.add((batch.num_original, len(batch)))
+            return {}
+
+    train_with(Watched, monkeypatch, tmp_path, recipe)
+    assert sizes
+    assert all(2 * original == rows for original, rows in sizes)
+
+
+def test_sampler_of_the_extensions_page_trains(monkeypatch, tmp_path):
+    expert = TensorDict({"obs": {"policy": torch.randn(9, 3)}, "actions": torch.zeros(9, 1)}, batch_size=[9])
+    expert.memmap(tmp_path / "expert")
+    imitation = example_of("extensions.md", "Imitation")
+    result = train_with(imitation, monkeypatch, tmp_path, "pendulum", folder=tmp_path / "expert")
+    assert result.metrics["Loss/imitation"] > 0.0
+
+
 def test_env_example_trains_from_its_config(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     config = load_config(EXAMPLES / "reach.yaml", ["iterations=1", "loggers=[]"])
