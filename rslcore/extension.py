@@ -162,6 +162,7 @@ class ExtensionList:
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Tell extensions that episodes of the envs in `dones [N]`, or of all, have ended."""
+        self._latest = None  # made with what is forgotten now
         for reset in self.hooks.reset:
             reset(dones)
 

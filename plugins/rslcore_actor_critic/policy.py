@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rslcore.context import Context
 from rslcore.errors import listed
+from rslcore.heads import build_stochastic_network
 from rslcore.protocols import Distribution
 from rslcore.recurrence import Sequences, State, run_network, state_specs
 from rslcore.specs import TensorSpec
@@ -28,12 +29,8 @@ class ActorCritic(nn.Module):
 
     def __init__(self, config: ActorCriticConfig, context: Context) -> None:
         super().__init__()
-        self._distribution: Distribution = context.build(config.actor.distribution, "actor.distribution")
-        num_inputs = self._distribution.num_inputs
-        self.actor = context.build(config.actor.network, "actor.network", num_outputs=num_inputs)
-        output_layer = getattr(self.actor, "output_layer", None)
-        if output_layer is not None:
-            self._distribution.initialize_outputs(output_layer)
+        actor = config.actor
+        self.actor, self._distribution = build_stochastic_network(context, actor.network, actor.distribution, "actor")
         self.critic = context.build(config.critic.network, "critic.network", num_outputs=1)
         if config.share_encoders:
             share_encoders(self.actor, self.critic, context)

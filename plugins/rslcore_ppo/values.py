@@ -58,7 +58,7 @@ def evaluate_rollout(
     num_steps, num_envs = storage.column("dones").shape
     observations = storage.observations()
     finals = TensorDict.cat(list(final_obs.values()), 0) if final_obs else None
-    steps = torch.tensor(list(final_obs), device=observations.device or storage.column("dones").device)
+    steps = torch.tensor(list(final_obs), device=storage.column("dones").device)
     if not state:
         values = _chunked(policy, observations)
         last_values, _ = policy.values(last_obs, {})

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rslcore.context import Context
 from rslcore.errors import ConfigError, RslcoreError, listed
 from rslcore.evaluation import InferencePolicy, load_policy
+from rslcore.heads import build_stochastic_network
 from rslcore.protocols import Distribution
 from rslcore.recurrence import Sequences, State, run_network, state_specs
 from rslcore.specs import ActionSpec, TensorSpec
@@ -35,12 +36,10 @@ class StudentTeacher(nn.Module):
 
     def __init__(self, config: StudentTeacherConfig, context: Context) -> None:
         super().__init__()
-        self._distribution: Distribution = context.build(config.student.distribution, "student.distribution")
-        num_inputs = self._distribution.num_inputs
-        self.student = context.build(config.student.network, "student.network", num_outputs=num_inputs)
-        output_layer = getattr(self.student, "output_layer", None)
-        if output_layer is not None:
-            self._distribution.initialize_outputs(output_layer)
+        student = config.student
+        self.student, self._distribution = build_stochastic_network(
+            context, student.network, student.distribution, "student"
+        )
         self._config, self._context = config, context
         self._teacher: InferencePolicy | None = None
         self._teacher_state: Mapping[str, Any] = {}

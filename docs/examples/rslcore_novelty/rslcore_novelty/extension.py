@@ -29,8 +29,8 @@ class Novelty(Extension):
         bindings.modules.register("novelty_predictor", self.predictor, learning_rate=self.config.learning_rate)
 
     def shape_reward(self, transition: Transition, rewards: Tensor) -> Tensor:
-        """Add the novelty of the observation that the step led to."""
-        reward = self.config.weight * self._errors(transition.next_obs)
+        """Add the novelty of the observation that was acted on, from which the predictor learns too."""
+        reward = self.config.weight * self._errors(transition.obs)
         self.last_reward = reward.mean()
         return rewards + reward
 
