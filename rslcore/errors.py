@@ -81,7 +81,7 @@ class DeviceError(RslcoreError):
     """The device that was asked for is not there."""
 
 
-class ExtensionError(RslcoreError):
+class ExtensionError(RslcoreError, ValueError):
     """An extension breaks the contract of a hook, or clashes with another one."""
 
 
@@ -93,9 +93,9 @@ class CheckpointError(RslcoreError):
     """A checkpoint cannot be read, or does not fit the run that wants to load it."""
 
 
-def nearest_name(name: str, valid: Iterable[str]) -> str | None:
-    """The valid name nearest to `name`, or None if none is near."""
-    return next(iter(difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)), None)
+def nearest_name(name: str, valid: Iterable[str], similarity: float = 0.6) -> str | None:
+    """The valid name nearest to `name`, or None if none is near; 1.0 is the similarity of a name with itself."""
+    return next(iter(difflib.get_close_matches(name, list(valid), n=1, cutoff=similarity)), None)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -1,8 +1,13 @@
-"""Building blocks of policies: a network whose outputs are the parameters of a distribution."""
+"""Building blocks of policies: a network whose outputs are the parameters of a distribution.
+
+Legend: B rows, F features.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+from torch import Tensor, nn
 
 from rslcore.config import DistributionComponent, NetworkComponent
 from rslcore.context import Context
@@ -28,3 +33,24 @@ def build_stochastic_network(
     if output_layer is not None:
         built_distribution.initialize_outputs(output_layer)
     return built_network, built_distribution
+
+
+class LatentTap:
+    """Keeps what the output layer of a network is fed with, `[B, F]`, until it is asked for."""
+
+    def __init__(self) -> None:
+        self._latent: Tensor | None = None
+
+    def watch(self, policy: Any, network: str) -> None:
+        """Tap the network that is an attribute of a policy; one without an `output_layer` has no latent."""
+        layer = getattr(getattr(policy, network, None), "output_layer", None)
+        if layer is not None:
+            layer.register_forward_pre_hook(self._keep)
+
+    def take(self) -> dict[str, Tensor]:
+        """The latent of the latest pass as `{"latent": [B, F]}`; empty if there is none."""
+        latent, self._latent = self._latent, None  # it would hold on to the graph of the pass
+        return {} if latent is None else {"latent": latent}
+
+    def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._latent = inputs[0]

@@ -67,6 +67,8 @@ class EpisodeStatistics:
         self.returns: deque[float] = deque(maxlen=window)
         self.lengths: deque[int] = deque(maxlen=window)
         self._log: dict[str, list[Tensor | float]] = {}
+        self._sums: dict[str, EpisodeSums] = {}  # of `extras["episode"]`, by name
+        self._window = window
 
     def record(self, step: EnvStep) -> None:
         """Take in one step of all envs."""
@@ -77,6 +79,10 @@ class EpisodeStatistics:
             self._valid[row].copy_(step.valid)
         for name, value in step.extras.get("log", {}).items():
             self._log.setdefault(name, []).append(value)
+        for name, values in step.extras.get("episode", {}).items():
+            if name not in self._sums:
+                self._sums[name] = EpisodeSums(self._rewards, self._window)
+            self._sums[name].buffer[row].copy_(values)
         self._step += 1
 
     def collect(self) -> dict[str, float]:
@@ -84,6 +90,8 @@ class EpisodeStatistics:
         rewards, dones, valid = (
             buffer[: self._step].cpu().numpy() for buffer in (self._rewards, self._dones, self._valid)
         )
+        for sums in self._sums.values():
+            sums.collect(dones, valid)
         for row in range(self._step):
             self._running_returns += rewards[row] * valid[row]
             self._running_lengths += valid[row]
@@ -95,6 +103,7 @@ class EpisodeStatistics:
         self._step = 0
         self._valid.fill_(True)
         metrics = self._collect_log()
+        metrics.update({f"Episode/{name}": sums.mean() for name, sums in self._sums.items() if sums.latest})
         if self.returns:
             metrics["Train/mean_reward"] = sum(self.returns) / len(self.returns)
             metrics["Train/mean_episode_length"] = sum(self.lengths) / len(self.lengths)
@@ -114,9 +123,41 @@ class EpisodeStatistics:
         return {
             "returns": list(self.returns),
             "lengths": list(self.lengths),
+            "sums": {name: list(sums.latest) for name, sums in self._sums.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`; the running episodes begin anew, as those of the env do."""
         self.returns.extend(state["returns"])
         self.lengths.extend(state["lengths"])
+        for name, latest in state.get("sums", {}).items():
+            self._sums[name] = EpisodeSums(self._rewards, self._window)
+            self._sums[name].latest.extend(latest)
+
+
+class EpisodeSums:
+    """A quantity of every env step, summed over each episode.
+
+    Args:
+        like: The buffer of rewards, `[T, N]`.
+        window: Number of episodes whose mean is reported.
+    """
+
+    def __init__(self, like: Tensor, window: int) -> None:
+        self.buffer = torch.zeros_like(like)
+        self.latest: deque[float] = deque(maxlen=window)
+        self._running = numpy.zeros(like.shape[1])
+
+    def collect(self, dones: numpy.ndarray[Any, Any], valid: numpy.ndarray[Any, Any]) -> None:
+        """Take in the steps since the last call, given where episodes ended and which rows are transitions."""
+        values = self.buffer[: len(dones)].cpu().numpy()
+        for row, ended in enumerate(dones):
+            self._running += values[row] * valid[row]
+            if ended.any():
+                self.latest.extend(self._running[ended].tolist())
+                self._running[ended] = 0.0
+        self.buffer.zero_()
+
+    def mean(self) -> float:
+        """Of the episodes that ended lately."""
+        return sum(self.latest) / len(self.latest)

@@ -9,7 +9,7 @@ import attrs
 import torch
 from torch import nn
 
-from rslcore.errors import CheckpointError, listed
+from rslcore.errors import CheckpointError, ExtensionError, listed
 
 LearningRate = Literal["adaptive"] | float
 """`adaptive` follows the algorithm's own learning rate; a number stays as it is."""
@@ -72,10 +72,10 @@ class ModuleTable:
             optimizer: The module's own optimizer, if the algorithm's shall not step it.
 
         Raises:
-            ValueError: The name is taken; a parameter would be stepped twice, or never.
+            ExtensionError: The name is taken; a parameter would be stepped twice, or never.
         """
         if name in self._table:
-            raise ValueError(f"a module '{name}' is registered already; choose another name")
+            raise ExtensionError(f"a module '{name}' is registered already; choose another name")
         module.to(self._device)
         named = groups if groups is not None else {"": module.parameters()}
         trained = {key: [parameter for parameter in group if parameter.requires_grad] for key, group in named.items()}
@@ -95,11 +95,11 @@ class ModuleTable:
             for parameter in group:
                 if id(parameter) in owners or id(parameter) in listed_here:
                     owner = owners.get(id(parameter), name)
-                    raise ValueError(f"module '{name}' has a parameter that '{owner}' trains already")
+                    raise ExtensionError(f"module '{name}' has a parameter that '{owner}' trains already")
                 listed_here.add(id(parameter))
         forgotten = [key for key, p in module.named_parameters() if p.requires_grad and id(p) not in listed_here]
         if forgotten:
-            raise ValueError(
+            raise ExtensionError(
                 f"no parameter group of module '{name}' has {listed(forgotten)}, which would never be trained"
             )
 

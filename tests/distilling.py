@@ -57,7 +57,7 @@ class Recorder(Extension):
     def after_step(self, transition):
         self.calls.append("after_step")
         assert (transition.obs["clock"] == 1.0).all()
-        self.storage.write("height", transition.next_obs["policy"][:, :1])
+        self.storage.write("height", transition.step.obs["policy"][:, :1])
 
     def after_rollout(self, storage):
         self.calls.append("after_rollout")
@@ -73,7 +73,7 @@ class Recorder(Extension):
 
     def losses(self, batch, outputs):
         self.calls.append("losses")
-        assert set(outputs) == {"params", "actions"}
+        assert set(outputs) == {"params", "actions", "latent"}
         assert batch["height"].shape == (len(batch), 1)
         return {"height": (outputs["actions"].square().mean(), 0.5)}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rslcore.config import PolicyComponent
 from rslcore.context import Context
-from rslcore.extension import ExtensionList
 from rslcore.protocols import StudentTeacherPolicy
 from rslcore_distillation.config import DistillationConfig
 
@@ -31,13 +30,3 @@ def check_loss(config: DistillationConfig, context: Context) -> None:
             f"'{config.loss_type}' is for continuous actions; the env takes {context.env_spec.actions}; "
             "write log_likelihood",
         )
-
-
-def check_extensions(config: DistillationConfig, extensions: ExtensionList, context: Context) -> None:
-    """Raises ConfigError for an extension that changes rewards."""
-    for index, component in enumerate(config.extensions):
-        if extensions.overrides(index, "shape_reward"):
-            raise context.error(
-                f"extensions[{index}].name",
-                f"'{component.name}' changes rewards, and distillation learns from none; leave it out",
-            )

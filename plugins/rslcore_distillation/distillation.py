@@ -20,13 +20,14 @@ from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
-from rslcore.extension import ExtensionList, Transition
+from rslcore.extension_list import HOOKS, ExtensionList
+from rslcore.heads import LatentTap
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
 from rslcore.protocols import EnvStep, Storage
 from rslcore.recurrence import InferenceMemory, detach, forget, zero_states
-from rslcore_distillation.checks import build_student_teacher, check_extensions, check_loss
+from rslcore_distillation.checks import build_student_teacher, check_loss
 from rslcore_distillation.config import DistillationConfig, TeacherShareConfig
 from rslcore_distillation.losses import huber_error, squared_error
 
@@ -55,8 +56,8 @@ class Distillation:
         self.device = context.device
         self._num_envs, self._num_steps = context.env_spec.num_envs, context.num_steps_per_env
         check_loss(config, context)
-        self.extensions = ExtensionList(config.extensions, context)
-        check_extensions(config, self.extensions, context)
+        calls = set(HOOKS) - {"shape_reward", "after_returns"}  # nothing here learns from rewards
+        self.extensions = ExtensionList(config.extensions, context, calls)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
         self.policy = build_student_teacher(root, policy)
         self.storage: Storage = root.build(storage, "storage")
@@ -72,6 +73,9 @@ class Distillation:
         self.modules = ModuleTable(context.device)
         self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
         self.extensions.bind(self.policy, self.modules, self.storage)
+        self._latent = LatentTap()
+        if self.extensions.reads_outputs:
+            self._latent.watch(self.policy, "student")
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         self.optimizer = make_optimizer(config.optimizer, self.modules, self.learning_rate, config.max_grad_norm)
         self._teacher_share = config.teacher_share.initial
@@ -115,7 +119,7 @@ class Distillation:
         self._state = forget(self._state, step.resets)
         self.policy.reset_teacher(step.resets)
         if self.extensions.hooks.after_step:
-            transition = Transition(*self._acted, step)
+            transition = self.extensions.transition(*self._acted, step)
             for after_step in self.extensions.hooks.after_step:
                 after_step(transition)
         if self.extensions.hooks.reset:
@@ -177,13 +181,15 @@ class Distillation:
         loss = behavior * (batch.num_original / self._num_envs)
         self._means.add({"Loss/behavior": behavior})
 
-        outputs = {"params": params, "actions": actions}
+        outputs = {"params": params, "actions": actions, **self._latent.take()}
         for name, (extra, weight) in self.extensions.losses(batch, outputs, ("behavior",)).items():
             loss = loss + weight * extra
             self._means.add({f"Loss/{name}": extra})
 
         self.optimizer.zero_grad()
         loss.backward()
+        for after_backward in self.extensions.hooks.after_backward:
+            after_backward(batch, outputs)
         self.optimizer.step()
         for after_minibatch in self.extensions.hooks.after_minibatch:
             after_minibatch(batch, outputs)

@@ -54,6 +54,21 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip
     return torch.maximum((values - returns).square(), (clipped - returns).square()).mean()
 
 
+def estimated_kl(log_ratio: Tensor) -> Tensor:
+    """KL(old || new) from actions of the old policy: unbiased, never negative (Schulman 2020, Approximating KL, k3).
+
+        KL = E_old[r - 1 - log r],  r = pi_new(a|s) / pi_old(a|s)
+
+    Args:
+        log_ratio: log r of each action, `[B]`.
+
+    Returns:
+        An estimate a row, `[B]`, in nats.
+    """
+    _check_rows(log_ratio=log_ratio)
+    return log_ratio.expm1() - log_ratio
+
+
 def adapt_learning_rate(learning_rate: Tensor, kl: Tensor, desired_kl: float) -> None:
     """Steer a learning rate by the KL divergence, in place and without reading either on the host.
 

@@ -21,17 +21,24 @@ from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
-from rslcore.extension import ExtensionList, Transition
+from rslcore.extension_list import ExtensionList
+from rslcore.heads import LatentTap
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
 from rslcore.protocols import EnvStep, Storage
 from rslcore.recurrence import InferenceMemory, forget, zero_states
+from rslcore.returns import generalized_advantages, standardize
 from rslcore.specs import TensorSpec
 from rslcore_ppo.checks import build_actor_critic, check_mini_batches
 from rslcore_ppo.config import PpoConfig
-from rslcore_ppo.losses import adapt_learning_rate, clipped_surrogate_loss, clipped_value_loss, value_loss
-from rslcore_ppo.returns import generalized_advantages, standardize
+from rslcore_ppo.losses import (
+    adapt_learning_rate,
+    clipped_surrogate_loss,
+    clipped_value_loss,
+    estimated_kl,
+    value_loss,
+)
 from rslcore_ppo.values import evaluate_rollout
 
 
@@ -84,6 +91,9 @@ class PPO:
         self.modules = ModuleTable(context.device)
         self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
         self.extensions.bind(self.policy, self.modules, self.storage)
+        self._latent = LatentTap()
+        if self.extensions.reads_outputs:
+            self._latent.watch(self.policy, "actor")
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         self.optimizer = make_optimizer(config.optimizer, self.modules, self.learning_rate, config.max_grad_norm)
 
@@ -121,7 +131,7 @@ class PPO:
         """Store what the env made of the last actions."""
         assert self._acted is not None
         hooks = self.extensions.hooks
-        transition = Transition(*self._acted, step)
+        transition = self.extensions.transition(*self._acted, step)
         rewards = step.rewards
         for shape_reward in hooks.shape_reward:
             rewards = shape_reward(transition, rewards)
@@ -130,7 +140,7 @@ class PPO:
         # A time limit that falls on a terminal state cuts nothing off.
         self.storage.write("truncated", step.truncated & ~step.terminated)
         if step.final_obs is not None and self._bootstraps_final_obs:
-            self._final_obs[self._step] = self.extensions.observe_final(step.final_obs)
+            self._final_obs[self._step] = transition.next_obs
         if step.valid is not None:
             self.storage.write_valid(step.valid)
         if self._states["actor"]:
@@ -192,6 +202,17 @@ class PPO:
             config.lam,
         )
         torch.add(advantages, critic.values, out=storage.column("returns"))
+        if self.extensions.hooks.after_returns:
+            storage.column("advantages").copy_(advantages)
+            outputs = {
+                "values": critic.values,
+                "last_values": critic.last_values,
+                "last_obs": self.extensions.observe(obs),
+                "final_obs": self._final_obs,
+            }
+            for after_returns in self.extensions.hooks.after_returns:
+                after_returns(storage, outputs)
+            advantages = storage.column("advantages")
         if config.normalize_advantage == "rollout":
             advantages = standardize(advantages, None if storage.valid is None else advantages[storage.valid])
         storage.column("advantages").copy_(advantages)
@@ -211,17 +232,20 @@ class PPO:
 
         with autocast(self.device, config.precision):
             params, _ = self.policy.actor_params(batch.obs, batch.states.get("actor", {}), batch.sequences)
+            latent = self._latent.take()
             values, _ = self.policy.values(batch.obs, batch.states.get("critic", {}), batch.sequences)
         params = {name: param.to(batch[f"params/{name}"].dtype) for name, param in params.items()}
         values = values.to(batch["values"].dtype)
         log_prob = distribution.log_prob(params, batch["actions"])
-        ratio = torch.exp(log_prob - batch["log_prob"])
+        log_ratio = log_prob - batch["log_prob"]
+        ratio = torch.exp(log_ratio)
         # Rows that extensions have added are no sample of what the policy does.
         original = {name: param[: batch.num_original] for name, param in params.items()}
         entropy = distribution.entropy(original).mean()
         with torch.no_grad():
             old = {name: batch[f"params/{name}"][: batch.num_original] for name in params}
-            kl = distribution.kl_divergence(old, original).mean()
+            divergence = distribution.kl_divergence(old, original)
+            kl = (estimated_kl(log_ratio[: batch.num_original]) if divergence is None else divergence).mean()
             if config.schedule == "adaptive":
                 adapt_learning_rate(self.learning_rate, kl, config.desired_kl)
 
@@ -233,13 +257,15 @@ class PPO:
         loss = surrogate + config.value_loss_coef * value - config.entropy_coef * entropy
         self._means.add({"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl})
 
-        outputs = {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio}
+        outputs = {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio, **latent}
         for name, (extra, weight) in self.extensions.losses(batch, outputs, ("surrogate", "value", "entropy")).items():
             loss = loss + weight * extra
             self._means.add({f"Loss/{name}": extra})
 
         self.optimizer.zero_grad()
         loss.backward()
+        for after_backward in self.extensions.hooks.after_backward:
+            after_backward(batch, outputs)
         self.optimizer.step()
         for after_minibatch in self.extensions.hooks.after_minibatch:
             after_minibatch(batch, outputs)

@@ -18,6 +18,7 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.config import Shuffle
 from rslcore.context import Context
+from rslcore.errors import ExtensionError, nearest
 from rslcore.recurrence import Sequences, split_sequences
 from rslcore.specs import TensorSpec
 from rslcore_rollout.config import RolloutConfig
@@ -48,26 +49,49 @@ class RolloutStorage:
         self._step = 0
 
     def add_fields(self, fields: Mapping[str, TensorSpec]) -> None:
-        """Declare columns. Raises ValueError for a name that is taken."""
+        """Declare columns. Raises ExtensionError for a name that is taken."""
         for name, spec in fields.items():
             if name in self._fields:
-                raise ValueError(f"the storage has a field '{name}' already; choose another name")
+                raise ExtensionError(f"the storage has a field '{name}' already; choose another name")
             self._fields[name] = spec
 
     # Writing
 
     def write(self, name: str, rows: Tensor) -> None:
-        """Copy `rows [N, ...]` into the current step of a column."""
+        """Copy `rows [N, ...]` into the current step of a column.
+
+        Raises:
+            ExtensionError: There is no such column, or the rows have another shape.
+        """
         if not self._columns:
             self._allocate()
-        self._rows[name][self._step].copy_(rows)
+        if name not in self._rows:
+            near = nearest(name, self._fields)
+            raise ExtensionError(f"the storage has no column '{name}', which `fields` must declare{near}")
+        row = self._rows[name][self._step]
+        if rows.shape != row.shape:  # `copy_` would spread fewer numbers over the row
+            raise ExtensionError(f"column '{name}' has rows of shape {list(row.shape)}, not {list(rows.shape)}")
+        row.copy_(rows)
 
     def write_obs(self, obs: TensorDict) -> None:
-        """Copy the observation groups `[N, ...]` into the current step."""
+        """Copy the observation groups `[N, ...]` into the current step.
+
+        Raises:
+            ExtensionError: A group is missing, or has another shape.
+        """
         if not self._columns:
             self._allocate()
         for group, rows in self._obs_rows.items():
-            rows[self._step].copy_(obs[group])
+            if group not in obs:
+                raise ExtensionError(
+                    f"there is no observation group '{group}' though an extension or the env declares it"
+                )
+            row = rows[self._step]
+            if obs[group].shape != row.shape:
+                raise ExtensionError(
+                    f"group '{group}' has rows of shape {list(row.shape)}, not {list(obs[group].shape)}"
+                )
+            row.copy_(obs[group])
 
     def write_valid(self, valid: Tensor) -> None:
         """Say which rows of the current step are transitions, `[N]`, bool."""

@@ -20,7 +20,7 @@ class Algorithm(Protocol):
 
     It builds its policy and storage itself, because its extensions may add observation groups and fields to them. The
     runner calls `act` and `process_env_step` once an env step, under `rollout_context()`, and `update` once an
-    iteration.
+    iteration. One that carries extensions keeps their `rslcore.extension_list.ExtensionList` as `extensions`.
     """
 
     def act(self, obs: TensorDict) -> Tensor:

@@ -51,8 +51,8 @@ class Distribution(Protocol):
     def entropy(self, params: Mapping[str, Tensor]) -> Tensor:
         """Entropy in nats, `[B]`."""
 
-    def kl_divergence(self, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> Tensor:
-        """KL(old || new) in nats, `[B]`."""
+    def kl_divergence(self, old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> Tensor | None:
+        """KL(old || new) in nats, `[B]`; None where it has no closed form: an algorithm then estimates it."""
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scalars worth watching, by name (`mean_std`)."""

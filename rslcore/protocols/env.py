@@ -29,7 +29,9 @@ class EnvStep:
             where no episode ended, and always for an env whose spec says that it does not keep final observations.
         valid: `[N]`, bool; False where the env ignored the action because it was resetting (the next-step autoreset of
             some vectorised envs). Such a row is no transition: nothing learns from it. None where all are valid.
-        extras: Whatever else the env says. `extras["log"]` may hold scalars by name (`section/key`), which are logged.
+        extras: Whatever else the env says. `extras["log"]` may hold scalars by name (`section/key`), which are logged,
+            and `extras["episode"]` numbers `[N]` by name, which are summed over each episode and logged as
+            `Episode/<name>`.
     """
 
     obs: TensorDict

@@ -49,9 +49,10 @@ class Extension(Protocol):
         return obs
 
     def extend_final_obs(self, final_obs: TensorDict) -> TensorDict:
-        """Do to the last observations of ended episodes what `before_act` does, without moving on any state of its own.
+        """Do to observations that nobody acts on what `before_act` does, without moving on any state of its own.
 
-        Calls `before_act` unless overridden; an extension whose `before_act` keeps a history must override it.
+        They are those of `Transition.next_obs`, the last ones of ended episodes among them. Calls `before_act` unless
+        overridden; an extension whose `before_act` keeps a history must override it.
         """
         return self.before_act(final_obs)
 
@@ -74,6 +75,14 @@ class Extension(Protocol):
     def after_rollout(self, storage: Storage) -> None:
         """Derive columns from a whole rollout, before returns are computed."""
 
+    def after_returns(self, storage: Storage, outputs: Mapping[str, Any]) -> None:
+        """Change the columns `returns` and `advantages` `[T, N]`, which are computed and not normalized yet.
+
+        `outputs` holds what the algorithm computed of the rollout; PPO gives `values [T, N]`, `last_values [N]` of
+        `last_obs [N, ...]`, to which the rollout led, and `final_obs`, the last observations of episodes that ended in
+        it, `{step: [N, ...]}`. So an extension may add a reward with a critic of its own.
+        """
+
     def samplers(self, num_updates: int, batch_size: int) -> Mapping[str, Iterator[Any]]:
         """Return second streams of data, such as expert transitions: each minibatch of the update draws one item.
 
@@ -93,9 +102,13 @@ class Extension(Protocol):
         """Return `{name: (scalar, weight)}` to be added to the loss; each is logged as `Loss/<name>`.
 
         `outputs` holds what the algorithm computed for the batch; PPO gives `params`, `values`, `log_prob`, `ratio`,
-        Distillation `params` and `actions`.
+        Distillation `params` and `actions`. Both give `latent [B, F]`, what the output layer of the actor, or of the
+        student, is fed with, where its network has one.
         """
         return {}
+
+    def after_backward(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
+        """Gradients of the loss are there, neither clipped nor stepped: change them in place."""
 
     def after_minibatch(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
         """The algorithm's optimizer has stepped; gradients are still there."""

@@ -24,13 +24,13 @@ class Storage(Protocol):
     """
 
     def add_fields(self, fields: Mapping[str, TensorSpec]) -> None:
-        """Declare columns; before the first write. Raises ValueError for a name that is declared already."""
+        """Declare columns; before the first write. Raises ExtensionError for a name that is declared already."""
 
     def write(self, name: str, rows: Tensor) -> None:
-        """Copy `rows [N, ...]` into the current step of a column."""
+        """Copy `rows [N, ...]` into the current step of a column; raises ExtensionError for another name or shape."""
 
     def write_obs(self, obs: TensorDict) -> None:
-        """Copy the observation groups `[N, ...]` into the current step."""
+        """Copy the observation groups `[N, ...]` into the current step; raises ExtensionError if one does not fit."""
 
     def write_valid(self, valid: Tensor) -> None:
         """Say which rows of the current step are transitions, `[N]`, bool; without it all are."""

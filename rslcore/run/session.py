@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import attrs
 import torch
 
 from rslcore.config import ExperimentConfig, unstructure
+from rslcore.errors import RunError
 from rslcore.metrics import to_floats
 from rslcore.protocols import Algorithm, Logger
 from rslcore.registry import Registry
@@ -118,10 +120,14 @@ class RunSession:
         Args:
             metrics: Scalars; tensors are read here, in one transfer.
             num_steps: Env steps of the iteration, over all envs.
+
+        Raises:
+            RunError: A loss is not finite; what has been learned in this iteration is lost, the checkpoints are not.
         """
         self.iteration += 1
         self.total_steps += num_steps
         read = to_floats(metrics)
+        self._refuse_infinite_losses(read)
         before, self.elapsed = self.elapsed, time.perf_counter() - self._clock
         self.metrics = {**read, "Perf/total_fps": num_steps / max(self.elapsed - before, 1e-9)}
         record = IterationRecord(
@@ -130,6 +136,18 @@ class RunSession:
         for logger in list(self._loggers):
             self._tell(logger, "log", record)
         self._emit("rslcore_iteration_finished", record=record)
+
+    def _refuse_infinite_losses(self, metrics: Mapping[str, float]) -> None:
+        extensions = getattr(self._algorithm, "extensions", None)
+        found = []
+        for name, value in metrics.items():
+            if name.startswith("Loss/") and not math.isfinite(value):
+                owner = extensions and extensions.owner_of_loss(name.removeprefix("Loss/"))
+                found.append(f"{name} is {value}" + (f" (a loss of extension '{owner}')" if owner else ""))
+        if found:
+            last = next(reversed(self.folder.checkpoints().values()), None)
+            advice = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
+            raise RunError(f"iteration {self.iteration}: {', '.join(found)}; the run ends here, {advice}")
 
     def save_checkpoint(self, runner_state: Mapping[str, Any]) -> Path:
         """Write the checkpoint of the current iteration.

@@ -11,14 +11,14 @@ from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent, config, evolve, option
 from rslcore.errors import CheckpointError, ConfigError, ExtensionError
 from rslcore.evaluation import load_policy
-from rslcore.extension import Extension, ExtensionList, Hooks
+from rslcore.extension import Extension
+from rslcore.extension_list import HOOKS, ExtensionList, Hooks
 from rslcore.optim import OPTIMIZERS, Adam
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.specs import TensorSpec
 from rslcore.training import train
 
-HOOKS = tuple(Hooks.__annotations__)
 SOURCE = Source("tests", "rslcore-tests", "1.0", __name__)
 
 
@@ -79,9 +79,17 @@ class Recorder(Extension):
         storage.column("speed").mul_(2.0)
         self.rewards = storage.column("rewards").clone()
 
+    def after_returns(self, storage, outputs):
+        self.calls["after_returns"] += 1
+        assert outputs["values"].shape == (8, 4)
+        assert outputs["last_values"].shape == (4,)
+        assert set(outputs["last_obs"].keys()) == {"policy", "clock"}
+        returns = storage.column("returns")
+        assert torch.equal(storage.column("advantages") + outputs["values"], returns)
+
     def losses(self, batch, outputs):
         self.calls["losses"] += 1
-        assert set(outputs) == {"params", "values", "log_prob", "ratio"}
+        assert set(outputs) == {"params", "values", "log_prob", "ratio", "latent"}
         error = self.predictor(batch.obs["policy"][:, :2]) - batch["speed"]
         return {"predictor": (error.square().mean(), 0.5)}
 
@@ -102,8 +110,14 @@ class Recorder(Extension):
         assert batch.samples["numbers"] == (self.calls["augment"] - 1) % 40
         return batch
 
+    def after_backward(self, batch, outputs):
+        self.calls["after_backward"] += 1
+        assert self.predictor.weight.grad is not None
+        self.before = self.predictor.weight.detach().clone()
+
     def after_minibatch(self, batch, outputs):
         self.calls["after_minibatch"] += 1
+        assert not torch.equal(self.before, self.predictor.weight)
         assert len(batch) == len(outputs["ratio"])
         assert self.predictor.weight.grad is not None
 
@@ -146,7 +160,7 @@ def registry():
     base = Registry.discover()
     entries = tuple(
         Entry("extension", name, f"{__name__}:{cls}", f"{__name__}:ProbeConfig", "", SOURCE)
-        for name, cls in (("recorder", "Recorder"), ("own_optimizer", "OwnOptimizer"))
+        for name, cls in (("recorder", "Recorder"), ("own_optimizer", "OwnOptimizer"), ("values", "Values"))
     )
     return Registry([*base.plugins, PluginRow(SOURCE, "ok", "", entries)], base.manager)
 
@@ -170,15 +184,17 @@ def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, 
     steps, minibatches = 2 * 8, 2 * 10 * 4
     assert recorder.calls == {
         "before_act": steps + 1,  # once for each observation of the env, the last one included
-        "extend_final_obs": 3,  # after 5, 10 and 15 steps
+        "extend_final_obs": steps,  # the next observations of each transition, the last of episodes among them
         "reset": steps,
         "train_mode": 1,
         "shape_reward": steps,
         "after_step": steps,
         "after_rollout": 2,
+        "after_returns": 2,
         "samplers": 2,
         "augment": minibatches,
         "losses": minibatches,
+        "after_backward": minibatches,
         "after_minibatch": minibatches,
         "after_update": 2,
         "start_iteration": 2,
@@ -340,13 +356,18 @@ def test_samplers_that_break_the_contract_are_refused(small_config, streams, mes
         list(extensions.draw(batches, 2, 1))
 
 
-def test_losses_that_take_a_name_of_the_algorithm_get_a_number():
-    extensions = ExtensionList((), None)
-    extensions.hooks.losses = (
-        lambda batch, outputs: {"value": (1.0, 1.0)},
-        lambda batch, outputs: {"value": (2.0, 1.0)},
-    )
-    assert extensions.losses(None, {}, ("value",)) == {"value#2": (1.0, 1.0), "value#3": (2.0, 1.0)}
+class Values(Extension):
+    """Has two losses that are named as PPO's."""
+
+    def losses(self, batch, outputs):
+        return {"value": (torch.tensor(self.config.bonus), 1.0)}
+
+
+def test_losses_that_take_a_name_of_the_algorithm_get_a_number(with_extensions, registry, tmp_path):
+    config = with_extensions(("values", {"bonus": 3.0}), ("values", {"bonus": 4.0}))
+    metrics = train(config, log_root=tmp_path, quiet=True, registry=registry).metrics
+    assert (metrics["Loss/value#2"], metrics["Loss/value#3"]) == (3.0, 4.0)
+    assert metrics["Loss/value"] not in (3.0, 4.0)
 
 
 def test_augment_that_leaves_lengths_apart_is_refused():

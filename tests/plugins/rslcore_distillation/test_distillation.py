@@ -185,7 +185,7 @@ def error_of(build, config):
 
 def test_extension_that_changes_rewards_is_refused(build, pendulum_student):
     assert error_of(build, with_extensions(pendulum_student(), "recorder", "shaper")) == (
-        "algorithm.extensions[1].name: 'shaper' changes rewards, and distillation learns from none; leave it out"
+        "algorithm.extensions[1]: 'shaper' works through `shape_reward`, which 'distillation' never calls; leave it out"
     )
 
 

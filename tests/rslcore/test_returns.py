@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rslcore_ppo.returns import generalized_advantages, standardize
+from rslcore.returns import generalized_advantages, standardize
 
 
 def advantages(rewards, values, dones, last, final=None, gamma=0.5, lam=0.5):

@@ -1,0 +1,230 @@
+"""The extensions that an algorithm carries, and the loops over their hooks.
+
+The list looks once which hooks each extension overrides; a hook that nobody overrides costs an empty loop. Extensions
+compose: several of them, from several plugins, work in one run.
+
+Legend: N envs, A actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore import protocols
+from rslcore.batch import Batch
+from rslcore.config import ExtensionComponent
+from rslcore.context import Context
+from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, listed
+from rslcore.extension import Bindings, Extension, Transition
+from rslcore.extension_checks import check_hooks, check_lengths, check_loss
+from rslcore.modules import ModuleTable
+from rslcore.protocols import EnvStep, Policy, Storage
+from rslcore.specs import EnvSpec
+
+
+class Hooks:
+    """The overridden hooks of a list of extensions: for each name a tuple of bound methods, in order."""
+
+    start_iteration: tuple[Callable[[int, int], None], ...]
+    before_act: tuple[Callable[[TensorDict], TensorDict], ...]
+    extend_final_obs: tuple[Callable[[TensorDict], TensorDict], ...]
+    reset: tuple[Callable[[Tensor | None], None], ...]
+    train_mode: tuple[Callable[[bool], None], ...]
+    shape_reward: tuple[Callable[[Transition, Tensor], Tensor], ...]
+    after_step: tuple[Callable[[Transition], None], ...]
+    after_rollout: tuple[Callable[[Storage], None], ...]
+    after_returns: tuple[Callable[[Storage, Mapping[str, Any]], None], ...]
+    samplers: tuple[Callable[[int, int], Mapping[str, Iterator[Any]]], ...]
+    augment: tuple[Callable[[Batch], Batch], ...]
+    losses: tuple[Callable[[Batch, Mapping[str, Any]], Mapping[str, tuple[Tensor, float]]], ...]
+    after_backward: tuple[Callable[[Batch, Mapping[str, Any]], None], ...]
+    after_minibatch: tuple[Callable[[Batch, Mapping[str, Any]], None], ...]
+    after_update: tuple[Callable[[Storage], None], ...]
+    metrics: tuple[Callable[[], Mapping[str, Tensor]], ...]
+
+    def __init__(self, extensions: Sequence[protocols.Extension]) -> None:
+        for hook in HOOKS:
+            setattr(self, hook, tuple(getattr(extension, hook) for extension in extensions if _has(extension, hook)))
+
+
+HOOKS = tuple(Hooks.__annotations__)
+"""Names of the hooks that an algorithm calls, in order, beside those with which it is built, saved and loaded."""
+
+
+class ExtensionList:
+    """The extensions of an algorithm, and the loops over their hooks.
+
+    Built in three steps: the extensions first, which may add observation groups (`extend`), then the policy and the
+    storage of the algorithm, then `bind`.
+
+    Args:
+        components: From the algorithm's config.
+        context: The algorithm's.
+        calls: The hooks that the algorithm calls; all by default.
+
+    Raises:
+        ConfigError: An extension has a hook that the algorithm never calls.
+        ExtensionError: An extension has a method that is nearly called as a hook, or a hook of other arguments.
+    """
+
+    def __init__(
+        self, components: Sequence[ExtensionComponent], context: Context, calls: Collection[str] = HOOKS
+    ) -> None:
+        self._context = context
+        self.extensions: list[Extension] = [
+            context.build(component, f"extensions[{index}]") for index, component in enumerate(components)
+        ]
+        self.hooks = Hooks(self.extensions)
+        self._names: list[str] = []
+        for component in components:
+            count = sum(name.partition("#")[0] == component.name for name in self._names)
+            self._names.append(f"{component.name}#{count + 1}" if count else component.name)
+        for name, extension in zip(self._names, self.extensions, strict=True):
+            check_hooks(name, extension)
+        self._refuse_hooks_but(calls)
+        self._owners: dict[str, str] = {}  # of losses, by the name under which they are logged
+        self._latest: tuple[TensorDict, TensorDict] | None = None  # what the env gave last, and what was made of it
+
+    def _refuse_hooks_but(self, calls: Collection[str]) -> None:
+        problems: list[Problem] = []
+        for index, (name, extension) in enumerate(zip(self._names, self.extensions, strict=True)):
+            never = [f"`{hook}`" for hook in HOOKS if hook not in calls and _has(extension, hook)]
+            if never:
+                algorithm = self._context.config.algorithm.name
+                message = f"'{name}' works through {', '.join(never)}, which '{algorithm}' never calls; leave it out"
+                problems += self._context.error(f"extensions[{index}]", message).problems
+        if problems:
+            raise ConfigError(problems)
+
+    def extend(self, spec: EnvSpec) -> EnvSpec:
+        """The env's spec with the observation groups that extensions add."""
+        groups = dict(spec.observations)
+        for extension in self.extensions:
+            groups.update(extension.observation_groups())
+        return attrs.evolve(spec, observations=groups)
+
+    def bind(self, policy: Policy, modules: ModuleTable, storage: Storage) -> None:
+        """Let each extension register its modules, then declare its columns, which may be named after it.
+
+        Raises:
+            ConfigError: An extension takes a name that another one has taken.
+        """
+        groups = self.extend(self._context.env_spec).observations
+        for index, extension in enumerate(self.extensions):
+            try:
+                extension.bind(Bindings(policy, modules, storage, groups, self._names[index]))
+                storage.add_fields(extension.fields())
+            except ExtensionError as error:  # a name that another extension has taken
+                raise self._context.error(f"extensions[{index}]", str(error)) from error
+
+    def observe(self, obs: TensorDict) -> TensorDict:
+        """Observations with what extensions add, once for each that the env gives.
+
+        The last ones of a rollout are asked for twice: for their values, and to act on in the next rollout.
+        """
+        if self._latest is None or self._latest[0] is not obs:
+            seen = obs
+            for before_act in self.hooks.before_act:
+                seen = before_act(seen)
+            self._latest = obs, seen
+        return self._latest[1]
+
+    def reset(self, dones: Tensor | None = None) -> None:
+        """Tell extensions that episodes of the envs in `dones [N]`, or of all, have ended."""
+        self._latest = None  # made with what is forgotten now
+        for reset in self.hooks.reset:
+            reset(dones)
+
+    def train_mode(self, mode: bool) -> None:
+        """Tell extensions whether the algorithm trains or only acts."""
+        for train_mode in self.hooks.train_mode:
+            train_mode(mode)
+
+    def transition(self, obs: TensorDict, actions: Tensor, step: EnvStep) -> Transition:
+        """What hooks are given of a step; `obs` are those that `observe` made."""
+        return Transition(obs, actions, step, self._observe_final)
+
+    def _observe_final(self, final_obs: TensorDict) -> TensorDict:
+        for extend_final_obs in self.hooks.extend_final_obs:
+            final_obs = extend_final_obs(final_obs)
+        return final_obs
+
+    def draw(self, batches: Iterator[Batch], num_updates: int, batch_size: int) -> Iterator[Batch]:
+        """Minibatches with what samplers draw for each, and augmented."""
+        samplers: dict[str, Iterator[Any]] = {}
+        for hook in self.hooks.samplers:
+            for name, iterator in hook(num_updates, batch_size).items():
+                if name in samplers:
+                    raise ExtensionError(f"two extensions have a sampler '{name}'; one must choose another name")
+                samplers[name] = iterator
+        for batch in batches:
+            for name, iterator in samplers.items():
+                try:
+                    batch.samples[name] = next(iterator)
+                except StopIteration:
+                    raise ExtensionError(f"the sampler '{name}' gave fewer than the {num_updates} items") from None
+            for augment in self.hooks.augment:
+                batch = augment(batch)
+            if self.hooks.augment:
+                check_lengths(batch)
+            yield batch
+
+    def losses(
+        self, batch: Batch, outputs: Mapping[str, Any], taken: Collection[str] = ()
+    ) -> dict[str, tuple[Tensor, float]]:
+        """All extra losses and their weights; a name that another one has, or that is `taken`, gets a number.
+
+        Raises:
+            ExtensionError: What an extension returned is no `{name: (scalar, weight)}`.
+        """
+        named: dict[str, tuple[Tensor, float]] = {}
+        for losses in self.hooks.losses:
+            owner = self._name_of(losses)
+            for name, loss in losses(batch, outputs).items():
+                check_loss(owner, name, loss)
+                count = sum(key.partition("#")[0] == name for key in named) + (name in taken)
+                logged = f"{name}#{count + 1}" if count else name
+                named[logged] = loss
+                self._owners[logged] = owner
+        return named
+
+    @property
+    def reads_outputs(self) -> bool:
+        """Whether an extension looks at what the algorithm computes for a minibatch."""
+        return bool(self.hooks.losses or self.hooks.after_backward or self.hooks.after_minibatch)
+
+    def owner_of_loss(self, name: str) -> str | None:
+        """The extension that a loss comes from, by the name under which it is logged; None for the algorithm's own."""
+        return self._owners.get(name)
+
+    def _name_of(self, hook: Callable[..., Any]) -> str:
+        extension = hook.__self__  # type: ignore[attr-defined]
+        return next(name for name, other in zip(self._names, self.extensions, strict=True) if other is extension)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of each extension by name; a second one of a name has a number."""
+        return {name: extension.state_dict() for name, extension in zip(self._names, self.extensions, strict=True)}
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raises CheckpointError if a state was made with other extensions."""
+        if set(self._names) != state.keys():
+            raise CheckpointError(
+                f"the checkpoint was made with the extensions {listed(state)}, this config has {listed(self._names)}"
+            )
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self._latest = None
+        for name, extension in zip(self._names, self.extensions, strict=True):
+            extension.load_state_dict(state[name])
+
+
+def _has(extension: protocols.Extension, hook: str) -> bool:
+    # What changes observations for acting changes final ones too, through the default body of `extend_final_obs`.
+    names = (hook, "before_act") if hook == "extend_final_obs" else (hook,)
+    return any(getattr(type(extension), name) is not getattr(protocols.Extension, name) for name in names)
