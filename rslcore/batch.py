@@ -42,3 +42,22 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.obs)
+
+
+@attrs.define
+class ReplayBatch(Batch):
+    """Rows that a replay has drawn, each the first step of a window of consecutive transitions of one env.
+
+    Windows may be of different lengths L, of at least one step.
+
+    Attributes:
+        next_obs: The true observation groups after the last step of each window, `[B, ...]`; of no meaning where
+            `discounts` is 0.
+        returns: Discounted sum of the rewards of each window, `sum_{k < L} gamma^k r_k`, `[B]`.
+        discounts: What the value of `next_obs` counts for, `gamma^L`; 0 where the window ended in a terminal state,
+            `[B]`.
+    """
+
+    next_obs: TensorDict = attrs.field(kw_only=True)
+    returns: Tensor = attrs.field(kw_only=True)
+    discounts: Tensor = attrs.field(kw_only=True)

@@ -23,7 +23,7 @@ from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem
 from rslcore.extension import Bindings, Extension, Transition
 from rslcore.extension_checks import check_hooks, check_lengths, check_loss
 from rslcore.modules import ModuleTable
-from rslcore.protocols import EnvStep, Policy, Storage
+from rslcore.protocols import EnvStep, Policy, RolloutStorage, Storage
 from rslcore.specs import EnvSpec
 
 
@@ -37,14 +37,14 @@ class Hooks:
     train_mode: tuple[Callable[[bool], None], ...]
     shape_reward: tuple[Callable[[Transition, Tensor], Tensor], ...]
     after_step: tuple[Callable[[Transition], None], ...]
-    after_rollout: tuple[Callable[[Storage], None], ...]
-    after_returns: tuple[Callable[[Storage, Mapping[str, Any]], None], ...]
+    after_rollout: tuple[Callable[[RolloutStorage], None], ...]
+    after_returns: tuple[Callable[[RolloutStorage, Mapping[str, Any]], None], ...]
     samplers: tuple[Callable[[int, int], Mapping[str, Iterator[Any]]], ...]
     augment: tuple[Callable[[Batch], Batch], ...]
     losses: tuple[Callable[[Batch, Mapping[str, Any]], Mapping[str, tuple[Tensor, float]]], ...]
     after_backward: tuple[Callable[[Batch, Mapping[str, Any]], None], ...]
     after_minibatch: tuple[Callable[[Batch, Mapping[str, Any]], None], ...]
-    after_update: tuple[Callable[[Storage], None], ...]
+    after_update: tuple[Callable[[RolloutStorage], None], ...]
     metrics: tuple[Callable[[], Mapping[str, Tensor]], ...]
 
     def __init__(self, extensions: Sequence[protocols.Extension]) -> None:

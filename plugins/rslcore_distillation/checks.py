@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rslcore.config import PolicyComponent
+from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
-from rslcore.protocols import StudentTeacherPolicy
+from rslcore.protocols import RolloutStorage, StudentTeacherPolicy
 from rslcore_distillation.config import DistillationConfig
 
 
@@ -20,6 +20,21 @@ def build_student_teacher(context: Context, component: PolicyComponent) -> Stude
             "policy.name", f"'{component.name}' has no student and teacher, which algorithm 'distillation' needs"
         )
     return policy
+
+
+def build_rollout(context: Context, component: StorageComponent) -> RolloutStorage:
+    """The storage.
+
+    Raises:
+        ConfigError: It keeps no rollout.
+    """
+    storage = context.build(component, "storage")
+    if not isinstance(storage, RolloutStorage):
+        raise context.error(
+            "storage.name",
+            f"'{component.name}' keeps no rollout, which algorithm 'distillation' learns from; write rollout",
+        )
+    return storage
 
 
 def check_loss(config: DistillationConfig, context: Context) -> None:

@@ -25,9 +25,9 @@ from rslcore.heads import LatentTap
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
-from rslcore.protocols import EnvStep, Storage
+from rslcore.protocols import EnvStep
 from rslcore.recurrence import InferenceMemory, detach, forget, zero_states
-from rslcore_distillation.checks import build_student_teacher, check_loss
+from rslcore_distillation.checks import build_rollout, build_student_teacher, check_loss
 from rslcore_distillation.config import DistillationConfig, TeacherShareConfig
 from rslcore_distillation.losses import huber_error, squared_error
 
@@ -45,8 +45,8 @@ class Distillation:
         storage: A rollout storage.
 
     Raises:
-        ConfigError: The policy has no student and teacher, the loss does not suit the actions, or an extension changes
-            rewards, which nothing here learns from.
+        ConfigError: The policy has no student and teacher, the storage keeps no rollout, the loss does not suit the
+            actions, or an extension changes rewards, which nothing here learns from.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Distillation:
         self.extensions = ExtensionList(config.extensions, context, calls)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
         self.policy = build_student_teacher(root, policy)
-        self.storage: Storage = root.build(storage, "storage")
+        self.storage = build_rollout(root, storage)
         actions = self.policy.distribution.action_spec()
         self.storage.add_fields({"actions": actions, "teacher_actions": actions})
 

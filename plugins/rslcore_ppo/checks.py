@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rslcore.config import PolicyComponent
+from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
-from rslcore.protocols import ActorCriticPolicy
+from rslcore.protocols import ActorCriticPolicy, RolloutStorage
 from rslcore_ppo.config import PpoConfig
 
 
@@ -18,6 +18,20 @@ def build_actor_critic(context: Context, component: PolicyComponent) -> ActorCri
     if not isinstance(policy, ActorCriticPolicy):
         raise context.error("policy.name", f"'{component.name}' has no actor and critic, which algorithm 'ppo' trains")
     return policy
+
+
+def build_rollout(context: Context, component: StorageComponent) -> RolloutStorage:
+    """The storage.
+
+    Raises:
+        ConfigError: It keeps no rollout.
+    """
+    storage = context.build(component, "storage")
+    if not isinstance(storage, RolloutStorage):
+        raise context.error(
+            "storage.name", f"'{component.name}' keeps no rollout, which algorithm 'ppo' learns from; write rollout"
+        )
+    return storage
 
 
 def check_mini_batches(config: PpoConfig, context: Context, sequential: bool) -> int:

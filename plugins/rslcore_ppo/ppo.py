@@ -26,11 +26,11 @@ from rslcore.heads import LatentTap
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
-from rslcore.protocols import EnvStep, Storage
+from rslcore.protocols import EnvStep
 from rslcore.recurrence import InferenceMemory, forget, zero_states
 from rslcore.returns import generalized_advantages, standardize
 from rslcore.specs import TensorSpec
-from rslcore_ppo.checks import build_actor_critic, check_mini_batches
+from rslcore_ppo.checks import build_actor_critic, build_rollout, check_mini_batches
 from rslcore_ppo.config import PpoConfig
 from rslcore_ppo.losses import (
     adapt_learning_rate,
@@ -56,7 +56,7 @@ class PPO:
         storage: A rollout storage.
 
     Raises:
-        ConfigError: The policy is no actor-critic, or the minibatches do not divide the rollout.
+        ConfigError: The policy is no actor-critic, the storage keeps no rollout, or the minibatches do not divide it.
     """
 
     def __init__(self, config: PpoConfig, context: Context, policy: PolicyComponent, storage: StorageComponent) -> None:
@@ -65,7 +65,7 @@ class PPO:
         self.extensions = ExtensionList(config.extensions, context)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
         self.policy = build_actor_critic(root, policy)
-        self.storage: Storage = root.build(storage, "storage")
+        self.storage = build_rollout(root, storage)
 
         state_specs = {"actor": {}, "critic": {}, **self.policy.state_specs()}
         self._sequential = any(state_specs.values())

@@ -14,7 +14,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.protocols import ActorCriticPolicy, Storage
+from rslcore.protocols import ActorCriticPolicy, RolloutStorage
 from rslcore.recurrence import State
 
 CHUNK = 16_384
@@ -41,7 +41,7 @@ class RolloutValues:
 
 def evaluate_rollout(
     policy: ActorCriticPolicy,
-    storage: Storage,
+    storage: RolloutStorage,
     last_obs: TensorDict,
     final_obs: Mapping[int, TensorDict],
     state: State,

@@ -15,7 +15,7 @@ from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
 from rslcore.observations import concatenate, vector_size
 from rslcore.optim import Adam, ParameterGroup
-from rslcore.protocols import Storage
+from rslcore.protocols import RolloutStorage
 from rslcore.specs import TensorSpec
 from rslcore_rnd.config import RndConfig
 from rslcore_rnd.networks import RandomNetworkDistillation
@@ -99,7 +99,7 @@ class Rnd(Extension):
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def after_update(self, storage: Storage) -> None:
+    def after_update(self, storage: RolloutStorage) -> None:
         """Merge the rollout into the statistics of the inputs, which stood still since it began."""
         if self.networks.state_normalizer is not None:
             if self._column is None:

@@ -11,7 +11,7 @@ from rslcore.protocols.logger import Logger
 from rslcore.protocols.network import Network, RecurrentNetwork
 from rslcore.protocols.policy import ActorCriticPolicy, Policy, StudentTeacherPolicy
 from rslcore.protocols.runner import Runner
-from rslcore.protocols.storage import Storage
+from rslcore.protocols.storage import ReplayStorage, RolloutStorage, Storage
 
 __all__ = [
     "ActorCriticPolicy",
@@ -25,6 +25,8 @@ __all__ = [
     "Policy",
     "RandomStartEnv",
     "RecurrentNetwork",
+    "ReplayStorage",
+    "RolloutStorage",
     "Runner",
     "Storage",
     "StudentTeacherPolicy",

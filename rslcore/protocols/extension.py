@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rslcore.batch import Batch
     from rslcore.extension import Bindings, Transition
-    from rslcore.protocols.storage import Storage
+    from rslcore.protocols.storage import RolloutStorage
     from rslcore.specs import TensorSpec
 
 
@@ -72,10 +72,10 @@ class Extension(Protocol):
     def after_step(self, transition: Transition) -> None:
         """Look at a transition; write the extension's columns of it with `storage.write`."""
 
-    def after_rollout(self, storage: Storage) -> None:
+    def after_rollout(self, storage: RolloutStorage) -> None:
         """Derive columns from a whole rollout, before returns are computed."""
 
-    def after_returns(self, storage: Storage, outputs: Mapping[str, Any]) -> None:
+    def after_returns(self, storage: RolloutStorage, outputs: Mapping[str, Any]) -> None:
         """Change the columns `returns` and `advantages` `[T, N]`, which are computed and not normalized yet.
 
         `outputs` holds what the algorithm computed of the rollout; PPO gives `values [T, N]`, `last_values [N]` of
@@ -113,7 +113,7 @@ class Extension(Protocol):
     def after_minibatch(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
         """The algorithm's optimizer has stepped; gradients are still there."""
 
-    def after_update(self, storage: Storage) -> None:
+    def after_update(self, storage: RolloutStorage) -> None:
         """All minibatches are done; the rollout has not been cleared yet."""
 
     def metrics(self) -> Mapping[str, Tensor]:

@@ -1,8 +1,12 @@
-"""Storage: keeps what was collected and hands it out in minibatches."""
+"""Storage: keeps what was collected and hands it out to learn from.
+
+What every storage has is `Storage`; how it is read depends on how an algorithm learns: `RolloutStorage` holds one
+rollout and hands out all of it, `ReplayStorage` keeps what is long past and hands out samples.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -10,7 +14,7 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
     from torch import Tensor
 
-    from rslcore.batch import Batch
+    from rslcore.batch import Batch, ReplayBatch
     from rslcore.config import Shuffle
     from rslcore.recurrence import Sequences
     from rslcore.specs import TensorSpec
@@ -18,9 +22,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Storage(Protocol):
-    """Columns `[T, N, ...]` by name, written one step at a time, and observation groups beside them.
+    """Columns by name, written one step of N envs at a time, and observation groups beside them.
 
-    The column `dones`, bool, is always there: it says where sequences end.
+    This is what an extension may rely on, whatever the algorithm. The column `dones`, bool, is always there: it says
+    where episodes end.
     """
 
     def add_fields(self, fields: Mapping[str, TensorSpec]) -> None:
@@ -37,6 +42,11 @@ class Storage(Protocol):
 
     def advance(self) -> None:
         """The current step is complete."""
+
+
+@runtime_checkable
+class RolloutStorage(Storage, Protocol):
+    """One rollout, columns `[T, N, ...]`: what algorithms learn from that learn from what the latest policy did."""
 
     def column(self, name: str) -> Tensor:
         """A column `[T, N, ...]`, to be read and, for derived columns, written."""
@@ -64,3 +74,41 @@ class Storage(Protocol):
 
     def clear(self) -> None:
         """Begin a new rollout."""
+
+
+@runtime_checkable
+class ReplayStorage(Storage, Protocol):
+    """The latest steps of all envs, of many iterations: what off-policy algorithms sample from.
+
+    The columns `rewards`, float32, and `terminated`, bool, are always there too, and with every step the observations
+    after it are written. Nothing is ever cleared; the oldest steps are written over.
+    """
+
+    def write_next_obs(self, obs: TensorDict) -> None:
+        """Copy the true observation groups after the current step, `[N, ...]`: the last ones where an episode ended.
+
+        A row whose true next observation is not known, and which did not end in a terminal state, is no transition:
+        see `write_valid`.
+        """
+
+    @property
+    def num_transitions(self) -> int:
+        """Number of rows that are held, N for each complete step, those that are no transitions among them."""
+
+    def sample(self, num_rows: int, num_steps: int, gamma: float) -> ReplayBatch:
+        """Windows of up to `num_steps` consecutive transitions of one env, drawn uniformly with replacement.
+
+        A window ends early, with what it has, at the end of an episode, before a row that is no transition, and with
+        the latest step. Its `columns` and `obs` are those of its first step.
+
+        Args:
+            num_rows: B, number of windows.
+            num_steps: Longest window, at least 1.
+            gamma: Discount of a step.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run gets back: all that is held, or nothing, as the storage's options say."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
