@@ -1,379 +1,166 @@
-"""Extensions: every hook is called, several work together, what they register is trained and saved."""
+"""What the hooks of extensions are given, on envs whose every number is known."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from tensordict import TensorDict
-from torch import nn
 
-from rslcore.batch import Batch
-from rslcore.config import ExtensionComponent, config, evolve, option
-from rslcore.errors import CheckpointError, ConfigError, ExtensionError
-from rslcore.evaluation import load_policy
-from rslcore.extension import Extension
-from rslcore.extension_list import HOOKS, ExtensionList, Hooks
-from rslcore.optim import OPTIMIZERS, Adam
+from rslcore.config import ExtensionComponent, config, evolve
+from rslcore.extension import Extension, Transition
+from rslcore.protocols import EnvStep
 from rslcore.registry import Entry, PluginRow, Registry, Source
-from rslcore.run.checkpoint import load_checkpoint
+from rslcore.returns import generalized_advantages
 from rslcore.specs import TensorSpec
 from rslcore.training import train
 
 SOURCE = Source("tests", "rslcore-tests", "1.0", __name__)
+COUNT = ("env.id=rslcore_tests/Count-v0", "env.vectorization=sync")
 
 
 @config
-class ProbeConfig:
-    """Options of both extensions."""
-
-    bonus: float = option(1.0, "Added to every reward.")
+class NoOptions:
+    """Of the extensions."""
 
 
-class Recorder(Extension):
-    """Counts its calls, adds a group, a column, a reward and a loss."""
+class Pairs(Extension):
+    """Notes what it is given of each step; the group `twice` is the group `policy`, doubled."""
 
     latest = None
 
     def __init__(self, config, context):
         super().__init__(config, context)
-        self.calls = dict.fromkeys(HOOKS, 0)
-        Recorder.latest = self
+        self.pairs, self.linked = [], []
+        Pairs.latest = self
 
     def observation_groups(self):
-        return {"clock": TensorSpec((1,))}
+        return {"twice": TensorSpec((2,))}
+
+    def before_act(self, obs):
+        added = obs.clone(recurse=False)
+        added["twice"] = 2.0 * obs["policy"]
+        return added
+
+    def after_step(self, transition):
+        self.pairs.append(torch.cat([transition.obs["twice"], transition.next_obs["twice"]], dim=1))
+        self.linked.append(transition.linked)
+        transition.add_to_episode("twice", 2.0 * transition.step.rewards)
+
+
+class OwnCritic(Extension):
+    """Rewards every step with 1, valued by a critic of its own, which thinks that every value is 10."""
 
     def fields(self):
-        return {"speed": TensorSpec((1,))}
+        return {"own/rewards": TensorSpec(())}
 
     def bind(self, bindings):
         self.storage = bindings.storage
-        self.predictor = nn.Linear(2, 1)
-        bindings.modules.register(bindings.name, self.predictor, learning_rate=0.05)
-
-    def before_act(self, obs):
-        self.calls["before_act"] += 1
-        added = obs.clone(recurse=False)
-        added["clock"] = torch.full((len(obs), 1), 0.5)
-        return added
-
-    def extend_final_obs(self, final_obs):
-        self.calls["extend_final_obs"] += 1
-        added = final_obs.clone(recurse=False)
-        added["clock"] = torch.full((len(final_obs), 1), -0.5)
-        return added
-
-    def shape_reward(self, transition, rewards):
-        self.calls["shape_reward"] += 1
-        return rewards + self.config.bonus
 
     def after_step(self, transition):
-        self.calls["after_step"] += 1
-        assert (transition.obs["clock"] == 0.5).all()
-        assert transition.actions.shape == (4, 1)
-        done = transition.step.dones
-        assert torch.equal(transition.next_obs["policy"][~done], transition.step.obs["policy"][~done])
-        self.storage.write("speed", transition.next_obs["policy"][:, :1])
-
-    def after_rollout(self, storage):
-        self.calls["after_rollout"] += 1
-        storage.column("speed").mul_(2.0)
-        self.rewards = storage.column("rewards").clone()
+        self.storage.write("own/rewards", torch.ones(4))
 
     def after_returns(self, storage, outputs):
-        self.calls["after_returns"] += 1
-        assert outputs["values"].shape == (8, 4)
-        assert outputs["last_values"].shape == (4,)
-        assert set(outputs["last_obs"].keys()) == {"policy", "clock"}
-        returns = storage.column("returns")
-        assert torch.equal(storage.column("advantages") + outputs["values"], returns)
-
-    def losses(self, batch, outputs):
-        self.calls["losses"] += 1
-        assert set(outputs) == {"params", "values", "log_prob", "ratio", "latent"}
-        error = self.predictor(batch.obs["policy"][:, :2]) - batch["speed"]
-        return {"predictor": (error.square().mean(), 0.5)}
-
-    def reset(self, dones):
-        self.calls["reset"] += 1
-        assert dones.shape == (4,)
-
-    def train_mode(self, mode):
-        self.calls["train_mode"] += mode
-
-    def samplers(self, num_updates, batch_size):
-        self.calls["samplers"] += 1
-        assert (num_updates, batch_size) == (40, 8)
-        return {"numbers": iter(range(num_updates))}
-
-    def augment(self, batch):
-        self.calls["augment"] += 1
-        assert batch.samples["numbers"] == (self.calls["augment"] - 1) % 40
-        return batch
-
-    def after_backward(self, batch, outputs):
-        self.calls["after_backward"] += 1
-        assert self.predictor.weight.grad is not None
-        self.before = self.predictor.weight.detach().clone()
-
-    def after_minibatch(self, batch, outputs):
-        self.calls["after_minibatch"] += 1
-        assert not torch.equal(self.before, self.predictor.weight)
-        assert len(batch) == len(outputs["ratio"])
-        assert self.predictor.weight.grad is not None
+        dones = storage.column("dones")
+        values = torch.full(dones.shape, 10.0)
+        advantages = generalized_advantages(
+            storage.column("own/rewards"), values, dones, values[0], torch.zeros(dones.shape), 0.5, 0.0
+        )
+        self.before = storage.column("advantages").clone()
+        storage.column("advantages").add_(advantages, alpha=2.0)
+        OwnCritic.latest = self
 
     def after_update(self, storage):
-        self.calls["after_update"] += 1
-
-    def start_iteration(self, iteration, total):
-        self.calls["start_iteration"] += 1
-        assert total == 2
-
-    def metrics(self):
-        self.calls["metrics"] += 1
-        return {"Probe/bonus": torch.tensor(self.config.bonus)}
-
-    def state_dict(self):
-        return {"steps": self.calls["after_step"]}
-
-    def load_state_dict(self, state):
-        self.calls["after_step"] = state["steps"]
+        self.after = storage.column("advantages").clone()
+        self.dones = storage.column("dones").clone()
 
 
-class OwnOptimizer(Extension):
-    """Trains a module with an optimizer of its own."""
+class Latents(Extension):
+    """Pulls what the actor's last layer is fed with to zero."""
 
     def bind(self, bindings):
-        self.module = nn.Linear(1, 1)
-        self.optimizer = torch.optim.SGD(self.module.parameters(), lr=0.1)
-        bindings.modules.register(bindings.name, self.module, optimizer=self.optimizer)
+        Latents.policy = bindings.policy
 
     def losses(self, batch, outputs):
-        return {"own": (self.module.bias.square().sum(), 1.0)}
+        assert outputs["latent"].shape == (len(batch), 64)
+        return {"latent": (outputs["latent"].square().mean(), 1.0)}
 
     def after_minibatch(self, batch, outputs):
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        last = Latents.policy.actor.output_layer(outputs["latent"])
+        assert last.shape == (len(batch), 2)
+        self.gradient = Latents.policy.actor.layers[0].weight.grad.abs().sum()
 
 
 @pytest.fixture
-def registry():
-    base = Registry.discover()
-    entries = tuple(
-        Entry("extension", name, f"{__name__}:{cls}", f"{__name__}:ProbeConfig", "", SOURCE)
-        for name, cls in (("recorder", "Recorder"), ("own_optimizer", "OwnOptimizer"), ("values", "Values"))
+def train_with(small_config, tmp_path):
+    def run(extension, *overrides):
+        entry = Entry("extension", "probe", f"{__name__}:{extension.__name__}", f"{__name__}:NoOptions", "", SOURCE)
+        base = Registry.discover()
+        registry = Registry([*base.plugins, PluginRow(SOURCE, "ok", "", (entry,))], base.manager)
+        whole = small_config(*overrides)
+        components = (ExtensionComponent("probe", NoOptions()),)
+        algorithm = evolve(whole.algorithm, config=evolve(whole.algorithm.config, extensions=components))
+        return train(evolve(whole, algorithm=algorithm), log_root=tmp_path, quiet=True, registry=registry)
+
+    return run
+
+
+def transition_of(*, terminated=(False, False), final=None, valid=None):
+    def flags(values):
+        return torch.tensor(values)
+
+    step = EnvStep(
+        obs=TensorDict({"policy": torch.zeros(2, 1)}, batch_size=[2]),
+        rewards=torch.zeros(2),
+        terminated=flags(terminated),
+        truncated=flags((False, False)),
+        final_obs=None if final is None else TensorDict({"policy": torch.tensor(final)}, batch_size=[2]),
+        valid=None if valid is None else flags(valid),
     )
-    return Registry([*base.plugins, PluginRow(SOURCE, "ok", "", entries)], base.manager)
-
-
-@pytest.fixture
-def with_extensions(small_config):
-    def make(*extensions, overrides=()):
-        base = small_config(*overrides)
-        components = tuple(ExtensionComponent(name, ProbeConfig(**options)) for name, options in extensions)
-        algorithm = evolve(base.algorithm, config=evolve(base.algorithm.config, extensions=components))
-        return evolve(base, algorithm=algorithm)
-
-    return make
-
-
-def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, registry, tmp_path):
-    overrides = ("env.id=rslcore_tests/Spaces-v0", "env.vectorization=sync")  # episodes of exactly 5 steps
-    config = with_extensions(("recorder", {}), ("own_optimizer", {}), overrides=overrides)
-    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    recorder = Recorder.latest
-    steps, minibatches = 2 * 8, 2 * 10 * 4
-    assert recorder.calls == {
-        "before_act": steps + 1,  # once for each observation of the env, the last one included
-        "extend_final_obs": steps,  # the next observations of each transition, the last of episodes among them
-        "reset": steps,
-        "train_mode": 1,
-        "shape_reward": steps,
-        "after_step": steps,
-        "after_rollout": 2,
-        "after_returns": 2,
-        "samplers": 2,
-        "augment": minibatches,
-        "losses": minibatches,
-        "after_backward": minibatches,
-        "after_minibatch": minibatches,
-        "after_update": 2,
-        "start_iteration": 2,
-        "metrics": 2,
-    }
-    assert result.metrics["Probe/bonus"] == 1.0
-    assert {"Loss/predictor", "Loss/own"} < set(result.metrics)
-
-
-def test_extensions_shaped_reward_is_learned_from_and_the_raw_one_is_reported(with_extensions, registry, tmp_path):
-    config = with_extensions(("recorder", {"bonus": 5.0}))
-    train(config, log_root=tmp_path, quiet=True, registry=registry)
-    assert set(Recorder.latest.rewards.unique().tolist()) <= {5.0, 6.0}
-
-
-def test_extensions_added_group_can_be_read_by_networks(with_extensions, registry, tmp_path):
-    config = with_extensions(("recorder", {}), overrides=("policy.actor.network.groups=[policy,clock]",))
-    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    weight = load_checkpoint(result.path / "model_2.pt").algorithm["modules"]["policy"]["module"][
-        "actor.layers.0.weight"
-    ]
-    assert weight.shape[1] == 5
-
-
-def test_extensions_state_is_saved_and_restored(with_extensions, registry, tmp_path):
-    config = with_extensions(("recorder", {}), ("own_optimizer", {}))
-    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    state = load_checkpoint(result.path / "model_2.pt").algorithm
-    assert set(state["modules"]) == {"policy", "recorder", "own_optimizer"}
-    assert state["modules"]["own_optimizer"]["optimizer"] is not None
-    assert state["extensions"] == {"recorder": {"steps": 16}, "own_optimizer": {}}
-
-    load_policy(result.path, registry=registry)
-    assert Recorder.latest.calls["after_step"] == 16
-
-
-def test_extensions_fixed_learning_rate_is_not_adapted(with_extensions, registry, tmp_path, monkeypatch):
-    made = []
-    monkeypatch.setitem(OPTIMIZERS, "adam", lambda groups: made.append(Adam(groups)) or made[-1])
-    config = with_extensions(("recorder", {}), overrides=("algorithm.schedule=adaptive",))
-    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    assert result.metrics["Loss/learning_rate"] != pytest.approx(1e-3)
-    rates = [group.learning_rate.item() for group in made[0].groups]
-    assert rates[:2] == [pytest.approx(result.metrics["Loss/learning_rate"])] * 2
-    assert rates[2] == pytest.approx(0.05)
-
-
-def test_extensions_final_observations_are_extended_apart(with_extensions, registry, tmp_path):
-    config = with_extensions(("recorder", {}), overrides=("env.id=rslcore_tests/Count-v0", "env.vectorization=sync"))
-    train(config, log_root=tmp_path, quiet=True, registry=registry)
-    assert Recorder.latest.calls["before_act"] == 2 * 8 + 1
-    assert Recorder.latest.calls["extend_final_obs"] > 2
-
-
-def test_extensions_of_one_kind_have_names_of_their_own(with_extensions, registry, tmp_path):
-    config = with_extensions(("own_optimizer", {}), ("own_optimizer", {}))
-    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    state = load_checkpoint(result.path / "model_2.pt").algorithm
-    assert set(state["modules"]) == {"policy", "own_optimizer", "own_optimizer#2"}
-
-
-def test_extensions_that_take_one_name_are_refused(with_extensions, registry, tmp_path):
-    config = with_extensions(("recorder", {}), ("recorder", {}))
-    message = r"^algorithm\.extensions\[1\]: the storage has a field 'speed' already; choose another name$"
-    with pytest.raises(ConfigError, match=message):
-        train(config, log_root=tmp_path, quiet=True, registry=registry)
-
-
-def test_extensions_other_than_those_of_the_checkpoint_are_refused(with_extensions, registry, tmp_path):
-    result = train(with_extensions(("recorder", {})), log_root=tmp_path, quiet=True, registry=registry)
-    other = with_extensions(("own_optimizer", {}), overrides=("iterations=3",))
-    message = "^the checkpoint was made with the extensions 'recorder', this config has 'own_optimizer'$"
-    with pytest.raises(CheckpointError, match=message):
-        train(other, resume=result.path, quiet=True, registry=registry)
-
-
-def test_hooks_that_nobody_overrides_are_empty():
-    class OnlyMetrics(Extension):
-        def metrics(self):
-            return {}
-
-    hooks = Hooks([OnlyMetrics(None, None), Extension(None, None)])
-    assert {hook: len(getattr(hooks, hook)) for hook in HOOKS if getattr(hooks, hook)} == {"metrics": 1}
-
-
-class History(Extension):
-    """Adds the number of observations of the running episode; noise only while it trains."""
-
-    def observation_groups(self):
-        return {"age": TensorSpec((1,))}
-
-    def bind(self, bindings):
-        self.age, self.training = None, True
-
-    def before_act(self, obs):
-        self.age = torch.zeros(len(obs), 1) if self.age is None else self.age + 1.0
-        added = obs.clone(recurse=False)
-        added["age"] = self.age.clone()
-        return added
-
-    def extend_final_obs(self, final_obs):
-        added = final_obs.clone(recurse=False)
-        added["age"] = self.age + 1.0
-        return added
-
-    def reset(self, dones):
-        if dones is None:
-            self.age = None
-        else:
-            self.age[dones] = -1.0
-
-    def train_mode(self, mode):
-        self.training = mode
-
-
-def test_extensions_forget_ended_episodes_in_rollouts_and_at_inference(with_extensions, registry, tmp_path):
-    entry = Entry("extension", "history", f"{__name__}:History", f"{__name__}:ProbeConfig", "", SOURCE)
-    registry = Registry([*registry.plugins, PluginRow(SOURCE, "ok", "", (entry,))], registry.manager)
-    overrides = (
-        "env.id=rslcore_tests/Count-v0",
-        "env.vectorization=sync",
-        "policy.actor.network.groups=[policy, age]",
-        "policy.critic.network.groups=[policy]",
-    )
-    config = with_extensions(("history", {}), overrides=overrides)
-    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
-    policy = load_policy(result.path, registry=registry)
-    (history,) = policy._algorithm.extensions.extensions
-    assert not history.training
-    obs = {"policy": torch.zeros(3, 2)}
-    policy(obs)
-    policy(obs)
-    policy.reset(torch.tensor([True, False, False]))
-    policy(obs)
-    assert history.age.flatten().tolist() == [0.0, 2.0, 2.0]
-    policy.reset()
-    policy({"policy": torch.zeros(5, 2)})
-    assert history.age.flatten().tolist() == [0.0] * 5
+    return Transition(step.obs, torch.zeros(2, 1), step)
 
 
 @pytest.mark.parametrize(
-    ("streams", "message"),
+    ("given", "linked"),
     [
-        (
-            ({"expert": range(99)}, {"expert": range(99)}),
-            "^two extensions have a sampler 'expert'; one must choose another name$",
-        ),
-        (({"expert": range(1)},), "^the sampler 'expert' gave fewer than the 2 items$"),
+        ({}, [True, True]),
+        ({"terminated": (True, False)}, [False, True]),
+        ({"terminated": (True, False), "final": ((5.0,), (0.0,))}, [True, True]),
+        ({"valid": (False, True)}, [False, True]),
+        ({"valid": (True, False), "terminated": (True, True), "final": ((5.0,), (0.0,))}, [True, False]),
     ],
 )
-def test_samplers_that_break_the_contract_are_refused(small_config, streams, message):
-    extensions = ExtensionList((), None)
-    extensions.hooks.samplers = tuple(
-        lambda num_updates, batch_size, stream=stream: {name: iter(items) for name, items in stream.items()}
-        for stream in streams
-    )
-    batches = (Batch({}, TensorDict({}, batch_size=[1]), 1) for _ in range(2))
-    with pytest.raises(ExtensionError, match=message):
-        list(extensions.draw(batches, 2, 1))
+def test_linked_is_where_the_next_observation_is_of_the_same_episode(given, linked):
+    assert transition_of(**given).linked.tolist() == linked
 
 
-class Values(Extension):
-    """Has two losses that are named as PPO's."""
-
-    def losses(self, batch, outputs):
-        return {"value": (torch.tensor(self.config.bonus), 1.0)}
+def test_next_obs_is_the_last_one_of_ended_episodes():
+    transition = transition_of(terminated=(True, False), final=((5.0,), (0.0,)))
+    assert transition.next_obs["policy"].tolist() == [[5.0], [0.0]]
 
 
-def test_losses_that_take_a_name_of_the_algorithm_get_a_number(with_extensions, registry, tmp_path):
-    config = with_extensions(("values", {"bonus": 3.0}), ("values", {"bonus": 4.0}))
-    metrics = train(config, log_root=tmp_path, quiet=True, registry=registry).metrics
-    assert (metrics["Loss/value#2"], metrics["Loss/value#3"]) == (3.0, 4.0)
-    assert metrics["Loss/value"] not in (3.0, 4.0)
+def test_next_obs_has_the_groups_of_extensions_and_never_crosses_a_reset(train_with):
+    train_with(Pairs, *COUNT, "policy.actor.network.groups=[policy,twice]", "iterations=4")
+    pairs, linked = torch.cat(Pairs.latest.pairs), torch.cat(Pairs.latest.linked)
+    assert linked.all()  # this env keeps final observations
+    episode, step, next_episode, next_step = pairs.T
+    assert torch.equal(episode, next_episode)
+    assert torch.equal(step + 2.0, next_step)
 
 
-def test_augment_that_leaves_lengths_apart_is_refused():
-    extensions = ExtensionList((), None)
-    extensions.hooks.augment = (lambda batch: batch,)
-    batch = Batch({"rewards": torch.zeros(2)}, TensorDict({}, batch_size=[4]), 2)
-    message = "^`augment` returned observations of 4 rows, but column 'rewards' has 2$"
-    with pytest.raises(ExtensionError, match=message):
-        list(extensions.draw(iter([batch]), 1, 2))
+def test_add_to_episode_reports_the_sum_of_an_episode(train_with):
+    metrics = train_with(Pairs, *COUNT, "iterations=4").metrics
+    assert metrics["Episode/twice"] == pytest.approx(2.0 * metrics["Train/mean_reward"])
+    assert metrics["Train/mean_reward"] > 0.0
+
+
+def test_after_returns_changes_the_advantages_before_they_are_normalized(train_with):
+    train_with(OwnCritic, "algorithm.normalize_advantage=none")
+    own = OwnCritic.latest
+    # r + gamma * V' - V with gamma = 0.5 and V = 10: 1 + 5 - 10 within an episode, 1 - 10 at its end.
+    expected = torch.where(own.dones, 1.0 - 10.0, 1.0 + 5.0 - 10.0)
+    torch.testing.assert_close(own.after - own.before, 2.0 * expected)
+
+
+def test_latent_of_the_actor_can_be_learned_from(train_with):
+    pulled = train_with(Latents, "algorithm.learning_rate=1e-3", "algorithm.schedule=fixed", "iterations=6")
+    assert pulled.metrics["Loss/latent"] < 0.02

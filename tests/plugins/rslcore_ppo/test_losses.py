@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from rslcore_ppo.losses import adapt_learning_rate, clipped_surrogate_loss, clipped_value_loss, value_loss
+from rslcore_ppo.losses import (
+    adapt_learning_rate,
+    clipped_surrogate_loss,
+    clipped_value_loss,
+    estimated_kl,
+    value_loss,
+)
 
 
 def test_clipped_surrogate_loss_by_hand():
@@ -60,3 +68,17 @@ def test_adapt_learning_rate_by_hand(kl, rate, expected):
 def test_loss_of_unequal_shapes_is_refused(loss):
     with pytest.raises(ValueError, match=r"^all should be of one shape \[B\], got .*\[2, 1\]"):
         loss(torch.zeros(2, 1), torch.zeros(2))
+
+
+def test_estimated_kl_is_the_ratio_less_one_less_its_logarithm():
+    ratio = torch.tensor([1.0, 2.0, 0.5])
+    expected = torch.tensor([0.0, 2.0 - 1.0 - math.log(2.0), 0.5 - 1.0 + math.log(2.0)])
+    torch.testing.assert_close(estimated_kl(ratio.log()), expected)
+
+
+def test_estimated_kl_of_two_gaussians_is_near_their_kl_divergence():
+    torch.manual_seed(0)
+    old, new = torch.distributions.Normal(0.0, 1.0), torch.distributions.Normal(0.3, 1.2)
+    actions = old.sample((200_000,))
+    estimate = estimated_kl(new.log_prob(actions) - old.log_prob(actions)).mean()
+    assert estimate.item() == pytest.approx(torch.distributions.kl_divergence(old, new).item(), rel=0.02)

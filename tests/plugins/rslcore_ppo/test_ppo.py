@@ -306,3 +306,15 @@ def test_policy_without_a_critic_is_refused(build, monkeypatch):
     message = r"^policy\.name: 'actor_critic' has no actor and critic, which algorithm 'ppo' trains$"
     with pytest.raises(ConfigError, match=message):
         build()
+
+
+def test_kl_divergence_without_a_closed_form_is_estimated(build, monkeypatch):
+    divergences = []
+    for closed_form in (True, False):
+        env, ppo = build("algorithm.schedule=fixed", "env.num_envs=64", "runner.num_steps_per_env=32")
+        if not closed_form:
+            monkeypatch.setattr(type(ppo.policy.distribution), "kl_divergence", lambda self, old, new: None)
+        divergences.append(ppo.update(collect(env, ppo, steps=32))["Policy/kl"].item())
+    exact, estimated = divergences
+    assert estimated != exact
+    assert estimated == pytest.approx(exact, rel=0.3)
