@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from rslcore.config import Component, ExperimentConfig
-from rslcore.errors import ConfigError
+from rslcore.errors import ConfigError, PluginFaultError, RslcoreError
 from rslcore.registry import Registry
 
 if TYPE_CHECKING:
@@ -57,9 +58,24 @@ class Context:
             component: From this component's config.
             at: Its place in this component's config (`actor.network`), for messages.
             parts: What its kind of factory takes beside config and context; see `rslcore.registry.Registrar`.
+
+        Raises:
+            RslcoreError: As the factory raises it, or if there is no such component.
+            PluginFaultError: The factory raised something else, or cannot be called in this way.
         """
         factory = self.registry.factory(component.kind, component.name)
-        return factory(component.config, attrs.evolve(self, path=self._inside(at)), **parts)
+        context = attrs.evolve(self, path=self._inside(at))
+        try:
+            return factory(component.config, context, **parts)
+        except RslcoreError:
+            raise
+        except Exception as error:
+            entry = self.registry.find(component.kind, component.name)
+            words = ", ".join(("config", "context", *parts))
+            reason = f"failed when it was built: {type(error).__name__}: {error}"
+            if fault := _call_fault(factory, component.config, context, **parts):
+                reason = f"cannot be built: '{entry.factory}' is called with ({words}): {fault}"
+            raise PluginFaultError(f"{entry.kind} '{entry.name}' of {entry.source} {reason}") from error
 
     def error(self, field: str, message: str) -> ConfigError:
         """The error to raise when a field of this component's config does not fit its surroundings."""
@@ -67,3 +83,16 @@ class Context:
 
     def _inside(self, at: str) -> str:
         return f"{self.path}.{at}" if self.path else at
+
+
+def _call_fault(factory: Any, *arguments: Any, **parts: Any) -> str:
+    """Why a factory cannot take these arguments; nothing if it can, or does not say what it takes."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        return "" if callable(factory) else "it cannot be called"
+    try:
+        signature.bind(*arguments, **parts)
+    except TypeError as error:
+        return str(error)
+    return ""

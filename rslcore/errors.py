@@ -32,6 +32,13 @@ class PluginError(RegistryError):
     """A plugin is broken: it does not import, or declares something that does not exist."""
 
 
+class PluginFaultError(PluginError):
+    """A plugin's own code raised where it should not; `__cause__` is what it raised.
+
+    The command line prints that traceback too, for the plugin's author.
+    """
+
+
 @attrs.frozen
 class Problem:
     """One thing that is wrong with a configuration.

@@ -14,13 +14,15 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import ExperimentConfig, missing_requirements, structure, unstructure
+from rslcore.config import ExperimentConfig, structure, unstructure
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
-from rslcore.errors import CheckpointError, ConfigError, listed
+from rslcore.errors import CheckpointError, listed
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint
+from rslcore.run.compatibility import check_plugins
 from rslcore.run.folder import RunFolder
+from rslcore.run.provenance import Provenance
 from rslcore.seeding import seed_everything
 from rslcore.specs import EnvSpec
 from rslcore.training import build_algorithm, num_steps_per_env
@@ -48,6 +50,7 @@ class InferencePolicy:
         self.device = context.device
         self._algorithm = algorithm
         self._config = context.config
+        self._made_with = Provenance.of(context.config, context.registry)
 
     @torch.no_grad()
     def __call__(self, obs: TensorDict | Mapping[str, Any]) -> Tensor:
@@ -108,6 +111,7 @@ class InferencePolicy:
         return {
             "config": unstructure(self._config),
             "env_spec": self.spec.to_dict(),
+            "made_with": self._made_with.to_dict(),
             "algorithm": self._algorithm.state_dict(),
         }
 
@@ -116,8 +120,11 @@ class InferencePolicy:
         """The inverse of `state_dict`.
 
         Raises:
+            CheckpointError: The policy was made with plugins that are not here now.
             ConfigError: The installed plugins do not fit the config that the policy was trained with.
         """
+        if "made_with" in state:  # checkpoints of before do not say
+            check_plugins(Provenance.from_dict(state["made_with"]), registry, "a policy in the checkpoint")
         config = structure(state["config"], ExperimentConfig, registry, "the config of a policy in the checkpoint")
         spec = EnvSpec.from_dict(state["env_spec"])
         steps = num_steps_per_env(config)
@@ -240,8 +247,6 @@ def _load(
     )
     loaded = load_checkpoint(path)
     config = checkpoint_config(loaded, path, registry)
-    if missing := missing_requirements(config.plugins.require):
-        raise ConfigError(missing)
     return loaded, config, path
 
 

@@ -21,6 +21,7 @@ from rslcore.errors import CheckpointError, ConfigError, RunError
 from rslcore.protocols import Algorithm, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
+from rslcore.run.compatibility import check_plugins
 from rslcore.run.folder import RunFolder
 from rslcore.run.session import RunSession
 from rslcore.seeding import seed_everything
@@ -76,11 +77,11 @@ def train(
     if not isinstance(config, ExperimentConfig):
         raise TypeError(f"config should be an ExperimentConfig, as from load_config({config!r})")
     registry = registry if registry is not None else default_registry()
-    if missing := missing_requirements(config.plugins.require):
+    if missing := missing_requirements(config.plugins.require, registry):
         raise ConfigError(missing)
     if resume is not None and run_name is not None:
         raise RunError("a run name is for a new run; a resumed one keeps its folder")
-    resumed = _find_resumed(Path(resume), config) if resume is not None else None
+    resumed = _find_resumed(Path(resume), config, registry) if resume is not None else None
     device = resolve_device(config.device)
     seed_everything(config.seed)
     with limited_threads(config.num_threads):
@@ -144,9 +145,24 @@ class _Resumed:
     checkpoint: Checkpoint
 
 
-def _find_resumed(path: Path, config: ExperimentConfig) -> _Resumed:
-    folder = RunFolder.find_resumable(path)
-    checkpoint = load_checkpoint(path if path.suffix == ".pt" else folder.checkpoint())
+def check_resumed(path: Path, registry: Registry) -> None:
+    """See whether the plugins of a run are here, where its config cannot be read.
+
+    Raises:
+        CheckpointError: They are not; says what to do.
+        RunError: There is no such run.
+    """
+    file = _resumed_file(path)
+    check_plugins(load_checkpoint(file).history[-1], registry, f"'{file}'")
+
+
+def _resumed_file(path: Path) -> Path:
+    return path if path.suffix == ".pt" else RunFolder.find_resumable(path).checkpoint()
+
+
+def _find_resumed(path: Path, config: ExperimentConfig, registry: Registry) -> _Resumed:
+    folder, file = RunFolder.find_resumable(path), _resumed_file(path)
+    checkpoint = load_checkpoint(file)
     if checkpoint.iteration >= config.iterations:
         raise RunError(
             f"the run '{folder.path}' is at iteration {checkpoint.iteration} of {config.iterations} already; "
@@ -159,6 +175,7 @@ def _find_resumed(path: Path, config: ExperimentConfig) -> _Resumed:
     ]
     if misfits:
         raise CheckpointError(f"the checkpoint does not fit this config: {', '.join(misfits)}")
+    check_plugins(checkpoint.history[-1].among(config), registry, f"'{file}'")
     return _Resumed(folder, checkpoint)
 
 

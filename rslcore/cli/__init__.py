@@ -1,6 +1,7 @@
 """The command line: one module a command, imported when it is called.
 
-Exit codes: 0 all went well, 2 something that the user can mend (one message, no traceback), 130 or 143 the run was
+Exit codes: 0 all went well, 2 something that the user can mend (one message; a traceback only where a plugin's own code
+failed), 130 or 143 the run was
 stopped by Ctrl-C or SIGTERM after its checkpoint was written.
 """
 
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 
 import click
 
 from rslcore import __version__
-from rslcore.errors import RslcoreError, nearest
+from rslcore.errors import PluginFaultError, RslcoreError, nearest
 from rslcore.registry import Registry, default_registry
 
 COMMANDS = {
@@ -66,6 +68,8 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except RslcoreError as error:
+        if isinstance(error, PluginFaultError) and error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
         click.echo(f"error: {error}", err=True)
         code = 2
     except click.ClickException as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rslcore.cli import registry_of
-from rslcore.errors import ConfigError
+from rslcore.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from rslcore.config import ExperimentConfig
@@ -66,7 +66,16 @@ def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, 
         raise ConfigError.at("", "name a recipe or a config file: `rslcore train cartpole`, `rslcore train my.yaml`")
     from rslcore.run.folder import CONFIG_FILE, RunFolder
 
-    return load_config(RunFolder.find_resumable(Path(resume)).path / CONFIG_FILE, overrides, registry)
+    try:
+        return load_config(RunFolder.find_resumable(Path(resume)).path / CONFIG_FILE, overrides, registry)
+    except ConfigError as error:
+        from rslcore.training import check_resumed
+
+        try:
+            check_resumed(Path(resume), registry)  # a plugin that is not here now may be why
+        except CheckpointError as reason:
+            raise CheckpointError(f"{reason}\n{error}") from error
+        raise
 
 
 def _say_what_next(result: TrainingResult, config: ExperimentConfig) -> None:

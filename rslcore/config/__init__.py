@@ -26,7 +26,7 @@ from rslcore.config.converter import structure, unstructure
 from rslcore.config.experiment import ExperimentConfig, PluginsConfig
 from rslcore.config.fields import Range, config, evolve, option
 from rslcore.config.files import dump_yaml, load_config
-from rslcore.config.requirements import missing_requirements
+from rslcore.config.requirements import missing_requirements, required_problems
 
 __all__ = [
     "Activation",
@@ -52,6 +52,7 @@ __all__ = [
     "load_config",
     "missing_requirements",
     "option",
+    "required_problems",
     "structure",
     "unstructure",
 ]

@@ -8,21 +8,30 @@ is wrong for programmers.
 from __future__ import annotations
 
 import math
+import traceback
 import types
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import cattrs
 
 from rslcore.config.components import Component
-from rslcore.errors import ConfigError, Problem, RegistryError, listed, nearest
+from rslcore.errors import ConfigError, Problem, RegistryError, RslcoreError, listed, nearest
 
 if TYPE_CHECKING:
     from rslcore.registry import Registry
 
 T = TypeVar("T")
+
+UNKNOWN_KEY = "unknown key"
+"""How the message about a key begins that a config class does not have."""
+
+# What the code of a config class raises about values that a user gave; anything else is a fault of that code. The
+# checks of attrs raise TypeError, too.
+_ABOUT_VALUES = (ValueError, RslcoreError)
 
 
 def structure(data: Any, cls: type[T], registry: Registry, source: str = "") -> T:
@@ -82,12 +91,23 @@ class _FieldErrors(Exception):  # noqa: N818 - several errors, hence the plural
         super().__init__(errors)
 
 
-def _problems(error: Exception, path: str) -> list[Problem]:
-    """Flatten an exception of the converter into problems with paths."""
+class _CodeError(Exception):
+    """The code of a config class, a check or `__attrs_post_init__`, raised something that is no word about a value."""
+
+    def __init__(self, error: Exception) -> None:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        super().__init__(f"raised {type(error).__name__}: {error} ({where}); the fault is in its code")
+
+
+def _problems(error: Exception, path: str, owner: str = "a class") -> list[Problem]:
+    """Flatten an exception of the converter into problems with paths; `owner` is whose config class it was."""
     if isinstance(error, _FieldErrors):
-        return [problem for name, inner in error.errors for problem in _problems(inner, _join(path, name))]
+        return [problem for name, inner in error.errors for problem in _problems(inner, _join(path, name), owner)]
     if isinstance(error, ConfigError):
         return [Problem(_join(path, problem.path), problem.message) for problem in error.problems]
+    if isinstance(error, _CodeError):
+        return [Problem(path, f"the config of {owner} {error}")]
     return [Problem(path, str(error))]
 
 
@@ -110,7 +130,7 @@ def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, 
         for key in value:
             if key not in fields:
                 known = f"{nearest(str(key), fields)} (keys: {listed(fields)})"
-                errors.append((str(key), _KeyError(f"unknown key{known}")))
+                errors.append((str(key), _KeyError(f"{UNKNOWN_KEY}{known}")))
         for name, field in fields.items():
             if name not in value:
                 if field.default is attrs.NOTHING:
@@ -118,13 +138,20 @@ def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, 
                 continue
             try:
                 arguments[name] = converter.structure(value[name], field.type)
+            except Exception as error:
+                errors.append((name, error))
+                continue
+            try:
                 if field.validator is not None:
                     field.validator(None, field, arguments[name])
             except Exception as error:
-                errors.append((name, error))
+                errors.append((name, error if isinstance(error, (*_ABOUT_VALUES, TypeError)) else _CodeError(error)))
         if errors:
             raise _FieldErrors(errors)
-        return cls(**arguments)
+        try:
+            return cls(**arguments)
+        except Exception as error:
+            raise error if isinstance(error, _ABOUT_VALUES) else _CodeError(error) from error
 
     return hook
 
@@ -150,10 +177,13 @@ def _component_hook(
             missing = "is missing" if name is None else f"{_shown(name)} should be a string"
             raise _FieldErrors([("name", _KeyError(f"{missing}; it names the {cls.kind}, one of {names}"))])
         try:
-            config_class = registry.config_class(cls.kind, name)
+            entry, config_class = registry.find(cls.kind, name), registry.config_class(cls.kind, name)
         except RegistryError as error:
             raise _FieldErrors([("name", error)]) from error
-        return cls(name, converter.structure(options, config_class))
+        try:
+            return cls(name, converter.structure(options, config_class))
+        except Exception as error:
+            raise ConfigError(_problems(error, "", f"{entry.kind} '{entry.name}' of {entry.source}")) from error
 
     return hook
 

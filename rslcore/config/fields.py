@@ -10,6 +10,8 @@ import attrs
 
 T = TypeVar("T")
 
+_MARK = "__rslcore_config__"
+
 
 @attrs.frozen
 class Range:
@@ -52,7 +54,14 @@ class Range:
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field,))
 def config(cls: type[T]) -> type[T]:
     """Class decorator: a frozen, keyword-only attrs class, as every config class is."""
-    return attrs.frozen(kw_only=True)(cls)
+    made = attrs.frozen(kw_only=True)(cls)
+    setattr(made, _MARK, True)
+    return made
+
+
+def is_config(cls: Any) -> bool:
+    """Whether a class was made with `config` itself; a subclass needs the decorator too."""
+    return isinstance(cls, type) and _MARK in vars(cls)
 
 
 def evolve(original: T, **changes: Any) -> T:
@@ -65,8 +74,13 @@ def option(default: Any, doc: str, check: Callable[[Any, attrs.Attribute[Any], A
     """A field of a config class.
 
     Args:
-        default: Its default; `attrs.NOTHING` if the user must give it.
+        default: Its default; `attrs.NOTHING` if the user must give it. Of a mapping, each config gets its own copy.
         doc: Meaning, unit, and the quantity derived from it, for `rslcore describe`.
         check: The range of a number, or another attrs validator.
     """
-    return attrs.field(default=default, validator=check, metadata={"doc": doc})
+    converter = _copied if isinstance(default, dict) else None
+    return attrs.field(default=default, converter=converter, validator=check, metadata={"doc": doc})
+
+
+def _copied(value: Any) -> Any:
+    return dict(value) if isinstance(value, dict) else value

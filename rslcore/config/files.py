@@ -10,15 +10,15 @@ import importlib.resources
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+import attrs
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rslcore.config.converter import structure, unstructure
+from rslcore.config.converter import UNKNOWN_KEY, structure, unstructure
 from rslcore.config.experiment import ExperimentConfig
-from rslcore.config.requirements import missing_requirements
+from rslcore.config.requirements import required_problems
 from rslcore.errors import ConfigError, Problem, UnknownNameError, listed, nearest
 from rslcore.registry import Registry, default_registry
 
@@ -42,8 +42,10 @@ def load_config(
     registry = registry if registry is not None else default_registry()
     tree = _read(source, registry)
     problems: list[Problem] = []
+    replaced: list[_Replaced] = []
     for override in overrides:
         try:
+            replaced += _replaced_component(tree, override)
             _apply(tree, override)
         except ConfigError as error:
             problems += error.problems
@@ -52,22 +54,14 @@ def load_config(
     except OmegaConfBaseException as error:
         problem = Problem(str(error.full_key or ""), str(error).splitlines()[0])
         raise ConfigError([*problems, problem], str(source)) from error
-    problems += _missing(data)
+    problems += required_problems(data, registry)
     try:
         config = structure(data, ExperimentConfig, registry, str(source))
     except ConfigError as error:
-        raise ConfigError([*problems, *error.problems], str(source)) from error
+        raise ConfigError([*problems, *_explained(error.problems, replaced)], str(source)) from error
     if problems:
         raise ConfigError(problems, str(source))
     return config
-
-
-def _missing(data: Any) -> list[Problem]:
-    """What `plugins.require` misses, before a name that only a missing plugin knows is looked up."""
-    plugins = data.get("plugins")
-    require = plugins.get("require") if isinstance(plugins, dict) else None
-    is_list = isinstance(require, list) and all(isinstance(text, str) for text in require)
-    return missing_requirements(require) if is_list and require else []
 
 
 def dump_yaml(config: ExperimentConfig) -> str:
@@ -141,6 +135,41 @@ def _apply(tree: DictConfig, override: str) -> None:
     except (OmegaConfBaseException, ValueError, AttributeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError.at(key, f"the override '{override}' cannot be applied: {reason}") from error
+
+
+@attrs.frozen
+class _Replaced:
+    """A component whose name an override changed, while the options of the old one stayed: they may not fit the new."""
+
+    path: str
+    old: str
+    new: str
+    options: tuple[str, ...]
+
+
+def _replaced_component(tree: DictConfig, override: str) -> list[_Replaced]:
+    key, _, new = override.partition("=")
+    path, _, field = key.rpartition(".")
+    held = OmegaConf.select(tree, path) if path and field == "name" else None
+    if not isinstance(held, DictConfig) or not isinstance(held.get("name"), str) or held["name"] == new:
+        return []
+    return [_Replaced(path, held["name"], new, tuple(str(option) for option in held if option != "name"))]
+
+
+def _explained(problems: Iterable[Problem], replaced: Iterable[_Replaced]) -> list[Problem]:
+    """Problems in which the keys that a replaced component has left behind are told as one, and why they are there."""
+    problems = list(problems)
+    for each in replaced:
+        of_old = {f"{each.path}.{option}": option for option in each.options}
+        left = [problem for problem in problems if problem.path in of_old and problem.message.startswith(UNKNOWN_KEY)]
+        if left:
+            options = listed(of_old[problem.path] for problem in left)
+            message = f"'{each.new}' has no options {options}, which stand there for '{each.old}'; "
+            message += f"to replace it whole, write {each.path}={{name: {each.new}}}"
+            at = problems.index(left[0])
+            problems = [problem for problem in problems if problem not in left]
+            problems.insert(at, Problem(each.path, message))
+    return problems
 
 
 def _refuse_lost_parent(tree: DictConfig, key: str) -> None:

@@ -33,7 +33,7 @@ class PluginRow:
     Attributes:
         source: Which plugin of which distribution.
         status: `ok`, `failed` or `disabled`.
-        cause: Why it failed, in a sentence; empty otherwise.
+        cause: Why it failed, or where it was left out; empty otherwise.
         entries: Its components; none unless the status is `ok`.
         recipes: Its recipes; none unless the status is `ok`.
     """
@@ -57,6 +57,11 @@ def disabled_by_environment() -> frozenset[str]:
     return frozenset(name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip())
 
 
+def _left_out(name: str) -> str:
+    by = f"{DISABLE_VARIABLE}={name}" if name in disabled_by_environment() else f"--no-plugin {name}"
+    return f"left out by `{by}`"
+
+
 def load_plugins(manager: pluggy.PluginManager, disabled: Iterable[str] = ()) -> list[PluginRow]:
     """Load every installed plugin into `manager`; never raises for a plugin's fault.
 
@@ -72,8 +77,8 @@ def load_plugins(manager: pluggy.PluginManager, disabled: Iterable[str] = ()) ->
     for distribution, entry_point in found:
         name = distribution.metadata["Name"]
         source = Source(entry_point.name, name, distribution.version, entry_point.value)
-        if entry_point.name in disabled or name in disabled:
-            rows.append(PluginRow(source, "disabled"))
+        if called := next((each for each in (entry_point.name, name) if each in disabled), None):
+            rows.append(PluginRow(source, "disabled", _left_out(called)))
             continue
         try:
             registrar = _load_one(manager, distribution, entry_point, source)
@@ -116,6 +121,8 @@ def _load_one(
     _check_requirement(distribution)
     module = importlib.import_module(entry_point.module)
     _check_api(module)
+    if other := manager.get_name(module):
+        raise PluginError(f"module '{module.__name__}' is that of '{other}' too; one of the two has to go")
     manager.register(module, name=_plugin_id(source))
     others = [plugin for plugin in manager.get_plugins() if plugin is not module]
     _refuse_unknown_hooks(manager, module)

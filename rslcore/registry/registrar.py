@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 from rslcore.errors import PluginError
 from rslcore.registry.entries import Entry, Recipe, Source
 from rslcore.registry.targets import find_target_fault
 
+P = ParamSpec("P")
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+def _in_words(method: Callable[P, None]) -> Callable[P, None]:
+    """Let a call with missing or unknown arguments say how the method is called."""
+    signature = inspect.signature(method)
+    expected = ", ".join(name for name in signature.parameters if name != "self")
+
+    @functools.wraps(method)
+    def call(*arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            signature.bind(*arguments, **named)
+        except TypeError as error:
+            kind, name = method.__name__.removeprefix("add_"), named.get("name", (*arguments, None, "?")[1])
+            raise PluginError(f"{kind} '{name}': {error}; `{method.__name__}` takes {expected}") from None
+        method(*arguments, **named)
+
+    return call
 
 
 class Registrar:
     """Collects what one plugin declares, bound to its source.
 
     Every `add_*` method takes the bare name (lower-case letters, digits, `_`, `-`), the `module:attribute` of the
-    factory and of the config class, and a sentence for lists. It raises `PluginError` for a bad name, a name that this
+    factory and of the config class, and a sentence for lists. A component without options has a config class without
+    fields. It raises `PluginError` for a bad name, a name that this
     distribution has declared already, or a target that cannot exist; the plugin is then listed as failed.
     """
 
@@ -26,42 +50,52 @@ class Registrar:
         self.entries: list[Entry] = []
         self.recipes: list[Recipe] = []
 
+    @_in_words
     def add_algorithm(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare an algorithm: `factory(config, context, policy=..., storage=...)`, both component configs."""
         self._add("algorithm", name, factory, config, summary)
 
+    @_in_words
     def add_policy(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare a policy: `factory(config, context)`."""
         self._add("policy", name, factory, config, summary)
 
+    @_in_words
     def add_storage(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare a storage: `factory(config, context)`."""
         self._add("storage", name, factory, config, summary)
 
+    @_in_words
     def add_runner(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare a runner: `factory(config, context, env=..., algorithm=..., session=...)`."""
         self._add("runner", name, factory, config, summary)
 
+    @_in_words
     def add_env(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare an env: `factory(config, context)`."""
         self._add("env", name, factory, config, summary)
 
+    @_in_words
     def add_logger(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare a logger: `factory(config, context)`."""
         self._add("logger", name, factory, config, summary)
 
+    @_in_words
     def add_network(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare a network: `factory(config, context, num_outputs=...)`."""
         self._add("network", name, factory, config, summary)
 
+    @_in_words
     def add_distribution(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare a distribution: `factory(config, context)`; it reads `context.env_spec.actions`."""
         self._add("distribution", name, factory, config, summary)
 
+    @_in_words
     def add_extension(self, name: str, *, factory: str, config: str, summary: str) -> None:
         """Declare an extension: `factory(config, context)`."""
         self._add("extension", name, factory, config, summary)
 
+    @_in_words
     def add_recipe(self, name: str, *, file: str, summary: str) -> None:
         """Declare a recipe. `file` is `package:path/inside/it.yaml`."""
         self._check_name("recipe", name, [recipe.name for recipe in self.recipes])

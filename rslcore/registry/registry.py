@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from rslcore.errors import AmbiguousNameError, PluginError, UnknownNameError, listed, nearest
-from rslcore.registry.entries import KINDS, Entry, Recipe, Source
+from rslcore.errors import AmbiguousNameError, PluginError, PluginFaultError, UnknownNameError, listed, nearest
+from rslcore.registry.entries import KINDS, Entry, Recipe
 from rslcore.registry.loader import PluginRow, disabled_by_environment, load_plugins, new_plugin_manager
 from rslcore.registry.targets import import_target
 
@@ -73,9 +73,19 @@ class Registry:
         return self._pick("recipe", name, self.recipes())
 
     def config_class(self, kind: str, name: str) -> type[Any]:
-        """Import the config class of a component; raises as `find`, or `PluginError` if it does not import."""
+        """Import the config class of a component.
+
+        Raises as `find`, or `PluginError` if it does not import or cannot be the class of a config.
+        """
+        from rslcore.config.classes import find_class_faults
+
         entry = self.find(kind, name)
         config: type[Any] = self._import(entry, entry.config)
+        if faults := find_class_faults(config):
+            raise PluginError(
+                f"{entry.kind} '{entry.name}' of {entry.source}: its config '{entry.config}' is at fault: "
+                + "; ".join(faults)
+            )
         return config
 
     def factory(self, kind: str, name: str) -> Any:
@@ -83,13 +93,11 @@ class Registry:
         entry = self.find(kind, name)
         return self._import(entry, entry.factory)
 
-    def sources(self, names: Iterable[tuple[str, str]]) -> list[Source]:
-        """The distinct sources of (kind, name) pairs, for the record of a run."""
-        return list(dict.fromkeys(self.find(kind, name).source for kind, name in names))
-
     def _import(self, entry: Entry, target: str) -> Any:
         try:
             return import_target(target)
+        except PluginFaultError as error:
+            raise PluginFaultError(f"{entry.kind} '{entry.name}' of {entry.source}: {error}") from error.__cause__
         except PluginError as error:
             raise PluginError(f"{entry.kind} '{entry.name}' of {entry.source}: {error}") from error
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rslcore.errors import PluginError, nearest
+from rslcore.errors import PluginError, PluginFaultError, nearest
 
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -19,6 +19,8 @@ def find_target_fault(target: str) -> str | None:
     The module's source is read, not run: an attribute whose name does not occur in it cannot exist, unless the module
     makes names dynamically (a star import or a module `__getattr__`).
     """
+    if not isinstance(target, str):
+        return f"{target!r} should be a string 'module:attribute', so that listing imports nothing"
     if not _TARGET.fullmatch(target):
         return f"'{target}' is not of the form 'module:attribute'"
     module, attribute = target.split(":")
@@ -42,12 +44,15 @@ def import_target(target: str) -> Any:
 
     Raises:
         PluginError: The module does not import, or has no such attribute.
+        PluginFaultError: Its code raises.
     """
     module_name, attribute = target.split(":")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise PluginError(f"'{target}' does not import: {error}") from error
+    except Exception as error:
+        raise PluginFaultError(f"'{target}' does not import: {type(error).__name__}: {error}") from error
     try:
         return getattr(module, attribute)
     except AttributeError:

@@ -13,14 +13,16 @@ import attrs
 import torch
 
 from rslcore import __version__
-from rslcore.config import Component, ExperimentConfig, structure
-from rslcore.errors import CheckpointError, ConfigError, UnknownNameError
+from rslcore.config import ExperimentConfig, required_problems, structure
+from rslcore.errors import CheckpointError, ConfigError
 from rslcore.registry import Registry, Source
+from rslcore.run.compatibility import check_plugins
 from rslcore.run.files import write_atomically
+from rslcore.run.provenance import Provenance, UsedPlugin
 from rslcore.specs import EnvSpec
 
-SCHEMA = 1
-"""Layout of the file; raised when it changes."""
+SCHEMA = 2
+"""Layout of the file; raised when it changes. The first one named the plugins, and not what came from each."""
 
 
 @attrs.frozen
@@ -31,7 +33,7 @@ class Checkpoint:
         iteration: Number of iterations done.
         config: The run's config as plain dicts; `checkpoint_config` structures it.
         env_spec: What the env said of itself, so that the policy can be rebuilt without it.
-        sources: The plugins that built the run.
+        history: What the run was made with, from its beginning on; the last one is what wrote the checkpoint.
         algorithm: `Algorithm.state_dict()`.
         progress: Totals and episode statistics of the run.
         rng: State of the random number generators.
@@ -40,7 +42,7 @@ class Checkpoint:
     iteration: int
     config: Mapping[str, Any]
     env_spec: EnvSpec
-    sources: tuple[Source, ...]
+    history: tuple[Provenance, ...]
     algorithm: Mapping[str, Any]
     progress: Mapping[str, Any]
     rng: Mapping[str, Any]
@@ -58,7 +60,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "iteration": checkpoint.iteration,
         "config": checkpoint.config,
         "env_spec": checkpoint.env_spec.to_dict(),
-        "sources": [attrs.asdict(source) for source in checkpoint.sources],
+        "history": [stage.to_dict() for stage in checkpoint.history],
         "algorithm": checkpoint.algorithm,
         "progress": checkpoint.progress,
         "rng": checkpoint.rng,
@@ -88,17 +90,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(f"'{path}' is damaged, truncated or no checkpoint: {reason}") from error
     if not isinstance(payload, dict) or "schema" not in payload or "rslcore" not in payload:
         raise CheckpointError(f"'{path}' is not an rslcore checkpoint; it was written by another program")
-    if payload["schema"] != SCHEMA:
+    if payload["schema"] not in (1, SCHEMA):
         raise CheckpointError(
-            f"'{path}' has schema {payload['schema']!r}, written by rslcore {payload['rslcore']}; "
-            f"this is rslcore {__version__} with schema {SCHEMA}"
+            f"'{path}' has schema {payload['schema']!r}, written by rslcore {payload['rslcore']}; this is rslcore "
+            f"{__version__} with schema {SCHEMA}; type `pip install 'rslcore>={payload['rslcore']}'`"
         )
     try:
         return Checkpoint(
             iteration=payload["iteration"],
             config=payload["config"],
             env_spec=EnvSpec.from_dict(payload["env_spec"]),
-            sources=tuple(Source(**source) for source in payload["sources"]),
+            history=_history(payload),
             algorithm=payload["algorithm"],
             progress=payload["progress"],
             rng=payload["rng"],
@@ -107,38 +109,27 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"'{path}' is an incomplete rslcore checkpoint: {error}") from error
 
 
+def _history(payload: Mapping[str, Any]) -> tuple[Provenance, ...]:
+    if payload["schema"] == 1:
+        plugins = tuple(UsedPlugin(Source(**source), ()) for source in payload["sources"])
+        return (Provenance(0, {"rslcore": payload["rslcore"]}, plugins),)
+    return tuple(map(Provenance.from_dict, payload["history"]))
+
+
 def checkpoint_config(checkpoint: Checkpoint, path: Path, registry: Registry) -> ExperimentConfig:
     """The config that a checkpoint was written with, structured by the plugins that are installed now.
 
     Raises:
-        CheckpointError: It no longer fits them; says what does not, and which versions the run was made with.
+        CheckpointError: They are not those that it was made with or that its config requires (see `check_plugins`), or
+            its config no longer fits them; says what does not, and which versions the run was made with.
     """
+    made_with = checkpoint.history[-1]
+    check_plugins(made_with, registry, f"'{path}'", required_problems(checkpoint.config, registry))
     try:
         return structure(checkpoint.config, ExperimentConfig, registry)
     except ConfigError as error:
-        made_with = ", ".join(sorted({f"{source.distribution}=={source.version}" for source in checkpoint.sources}))
+        versions = {f"{plugin.source.distribution}=={plugin.source.version}" for plugin in made_with.plugins}
         raise CheckpointError(
-            f"the config in '{path}' does not fit the installed plugins: {error}\nIt was made with {made_with}."
+            f"the config in '{path}' does not fit the installed plugins: {error}\n"
+            f"It was made with {', '.join(sorted(versions))}."
         ) from error
-
-
-def component_sources(config: ExperimentConfig, registry: Registry) -> tuple[Source, ...]:
-    """The sources of every component that a config names, at any depth."""
-    names: list[tuple[str, str]] = []
-    _collect_components(config, names)
-    try:
-        return tuple(registry.sources(names))
-    except UnknownNameError as error:  # a config made in Python may name what is not installed
-        raise ConfigError.at("", str(error)) from error
-
-
-def _collect_components(value: Any, names: list[tuple[str, str]]) -> None:
-    if isinstance(value, Component):
-        names.append((value.kind, value.name))
-        _collect_components(value.config, names)
-    elif attrs.has(type(value)):
-        for field in attrs.fields(type(value)):
-            _collect_components(getattr(value, field.name), names)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            _collect_components(item, names)

@@ -10,11 +10,12 @@ from rslcore.errors import RunError, nearest_name
 from rslcore.run.files import write_atomically
 
 CONFIG_FILE = "config.yaml"
+PLUGINS_FILE = "plugins.yaml"
 _CHECKPOINT = re.compile(r"model_(\d+)\.pt")
 
 
 class RunFolder:
-    """A run on disk: `config.yaml`, checkpoints `model_<iteration>.pt`, and what loggers write.
+    """A run on disk: `config.yaml`, `plugins.yaml`, checkpoints `model_<iteration>.pt`, and what loggers write.
 
     Args:
         path: The folder.
@@ -138,7 +139,14 @@ class RunFolder:
 
     def write_config(self, text: str) -> None:
         """Write `config.yaml`. Raises RunError if it cannot be written."""
+        self._write(CONFIG_FILE, text)
+
+    def write_plugins(self, text: str) -> None:
+        """Write `plugins.yaml`. Raises RunError if it cannot be written."""
+        self._write(PLUGINS_FILE, text)
+
+    def _write(self, name: str, text: str) -> None:
         try:
-            write_atomically(self.path / CONFIG_FILE, lambda file: file.write(text.encode()))
+            write_atomically(self.path / name, lambda file: file.write(text.encode()))
         except OSError as error:
-            raise RunError(f"'{self.path / CONFIG_FILE}' cannot be written: {error.strerror}") from error
+            raise RunError(f"'{self.path / name}' cannot be written: {error.strerror}") from error

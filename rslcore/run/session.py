@@ -17,8 +17,9 @@ from rslcore.errors import RunError
 from rslcore.metrics import to_floats
 from rslcore.protocols import Algorithm, Logger
 from rslcore.registry import Registry
-from rslcore.run.checkpoint import Checkpoint, component_sources, save_checkpoint
+from rslcore.run.checkpoint import Checkpoint, save_checkpoint
 from rslcore.run.folder import RunFolder
+from rslcore.run.provenance import Provenance, continued, dump_history
 from rslcore.seeding import get_rng_state, set_rng_state
 from rslcore.specs import EnvSpec
 
@@ -51,7 +52,7 @@ class RunSession:
 
     Args:
         config: The run's config.
-        registry: For run events and the record of sources.
+        registry: For run events and the record of what the run is made with.
         algorithm: Whose state is saved.
         env_spec: Saved with it.
         loggers: Who receives the metrics.
@@ -81,7 +82,7 @@ class RunSession:
         self._manager = registry.manager
         self._silenced: set[object] = set()
         self._loggers = list(loggers)
-        self._sources = component_sources(config, registry)
+        self._history: tuple[Provenance, ...] = (Provenance.of(config, registry),)
         self._runner_state: Mapping[str, Any] = {}
         self._first_iteration = 0
         self._resumed_elapsed = 0.0
@@ -98,6 +99,8 @@ class RunSession:
         self.total_steps = checkpoint.progress["total_steps"]
         self.elapsed = self._resumed_elapsed = checkpoint.progress["elapsed"]
         self._runner_state = checkpoint.progress["runner"]
+        (now,) = self._history
+        self._history = continued(checkpoint.history, attrs.evolve(now, since_iteration=checkpoint.iteration))
         set_rng_state(checkpoint.rng)
 
     @property
@@ -107,8 +110,12 @@ class RunSession:
         return self._folder
 
     def start(self, folder: RunFolder) -> None:
-        """Tell loggers and plugins that the run begins, in this folder; the clock starts."""
+        """Tell loggers and plugins that the run begins, in this folder, and note there what it is made with.
+
+        The clock starts.
+        """
         self._folder = folder
+        folder.write_plugins(dump_history(self._history))
         for logger in list(self._loggers):
             self._tell(logger, "start", self)
         self._emit("rslcore_run_started")
@@ -163,7 +170,7 @@ class RunSession:
                 iteration=self.iteration,
                 config=unstructure(self.config),
                 env_spec=self._env_spec,
-                sources=self._sources,
+                history=self._history,
                 algorithm=self._algorithm.state_dict(),
                 progress=progress,
                 rng=get_rng_state(),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
 import torch
 import yaml
 
+from rslcore import __version__
 from rslcore.config import dump_yaml, evolve, load_config
 from rslcore.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, RunError
 from rslcore.registry import Registry, hookimpl
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.run.folder import RunFolder
+from rslcore.run.provenance import dump_history
 from rslcore.training import train
 
 
@@ -42,12 +45,14 @@ def test_train_writes_config_and_checkpoints(small_config, tmp_path):
     assert result.stopped_by is None
     assert result.path.parent == tmp_path / "cartpole"
     assert result.path.name.endswith("_first")
-    assert {path.name for path in result.path.iterdir()} == {"config.yaml", "model_2.pt", "model_4.pt", "model_5.pt"}
+    files = {"config.yaml", "plugins.yaml", "model_2.pt", "model_4.pt", "model_5.pt"}
+    assert {path.name for path in result.path.iterdir()} == files
     assert load_config(result.path / "config.yaml") == config
     checkpoint = load_checkpoint(result.path / "model_5.pt")
     assert checkpoint.progress["total_steps"] == 5 * 4 * 8
-    assert {str(source) for source in checkpoint.sources} == {"rslcore 0.1.0"}
-    assert {source.plugin for source in checkpoint.sources} >= {"ppo", "gymnasium", "networks"}
+    (made_with,) = checkpoint.history
+    assert {str(plugin.source) for plugin in made_with.plugins} == {"rslcore 0.1.0"}
+    assert {plugin.source.plugin for plugin in made_with.plugins} >= {"ppo", "gymnasium", "networks"}
 
 
 @pytest.mark.parametrize("recipe", ["cartpole", "pendulum"])
@@ -141,6 +146,41 @@ def test_train_that_cannot_be_built_leaves_no_folder(small_config, tmp_path, ove
     with pytest.raises(error):
         train(small_config(*overrides), log_root=tmp_path / "logs", quiet=True)
     assert not (tmp_path / "logs").exists()
+
+
+def test_train_resume_with_other_versions_records_both(small_config, tmp_path):
+    first = train(small_config(), log_root=tmp_path, quiet=True)
+    change_record(first.path / "model_2.pt", torch="2.0.0")
+    again = train(small_config("iterations=3"), resume=first.path, quiet=True)
+    train(small_config("iterations=4"), resume=first.path, quiet=True)  # with the same: adds nothing
+    stages = yaml.safe_load((again.path / "plugins.yaml").read_text())
+    assert [(stage["since_iteration"], stage["torch"]) for stage in stages] == [(0, "2.0.0"), (2, torch.__version__)]
+    assert dump_history(load_checkpoint(again.path / "model_4.pt").history) == (again.path / "plugins.yaml").read_text()
+
+
+def test_train_resume_with_an_older_version_is_refused(small_config, tmp_path):
+    first = train(small_config(), log_root=tmp_path, quiet=True)
+    change_record(first.path / "model_2.pt", rslcore="9.0", plugins=[])
+    message = (
+        f"'{first.path / 'model_2.pt'}' does not go with the plugins that are here:\n"
+        f"  it came from rslcore 9.0, and {__version__} is installed; type `pip install 'rslcore>=9.0'`"
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        train(small_config("iterations=3"), resume=first.path, quiet=True)
+
+
+def test_train_resume_asks_for_what_the_config_still_names_only(small_config, tmp_path):
+    first = train(small_config(), log_root=tmp_path, quiet=True)
+    gone = {"plugin": "gone", "distribution": "gone", "version": "1", "module": "gone", "components": ["logger gone"]}
+    change_record(first.path / "model_2.pt", plugins=[gone])
+    assert train(small_config("iterations=3"), resume=first.path, quiet=True).iteration == 3
+
+
+def change_record(path, **fields):
+    """Make a checkpoint say that it was made with something else."""
+    payload = torch.load(path, weights_only=True)
+    payload["history"][0].update(fields)
+    torch.save(payload, path)
 
 
 def test_train_requirements_are_all_named(small_config, tmp_path):

@@ -310,3 +310,70 @@ def test_signal_to_all_processes_of_a_run_saves_and_gives_its_exit_code(tmp_path
     iteration = max(int(path.stem.partition("_")[2]) for path in run.glob("model_*.pt"))
     assert f"Stopped by {number.name} at iteration {iteration}. The run lies in {run}" in out
     assert err.strip() == "finishing the iteration, then saving; once more stops at once, without saving"
+
+
+LINEAR = "policy.actor.network={name: fake_linear}"
+
+
+@pytest.fixture
+def run_of_a_third_party(install, monkeypatch, tmp_path):
+    """A run whose actor comes from fake-good, which is there while it is trained only."""
+    from rslcore.training import train
+
+    with monkeypatch.context() as installed:
+        installed.syspath_prepend(str(DISTRIBUTIONS / "fake-good"))
+        registry = install()
+        config = load_config("cartpole", [*SMALL, LINEAR, "loggers=[]"], registry)
+        return train(config, log_root=tmp_path, quiet=True, registry=registry).path
+
+
+def test_run_whose_plugin_is_missing_says_what_to_install(rslcore, run_of_a_third_party):
+    run = run_of_a_third_party
+    lines = [
+        f"error: '{run / 'model_2.pt'}' does not go with the plugins that are here:",
+        "  network 'fake_linear' came from fake-good 1.0, which is not installed; type `pip install 'fake-good==1.0'`",
+    ]
+    code, _, err = rslcore("eval", run)
+    assert (code, err.splitlines()) == (2, lines)
+    code, _, err = rslcore("train", "--resume", run, "iterations=3")
+    assert (code, err.splitlines()) == (
+        2,
+        [
+            *lines,
+            f"1 problem in {run / 'config.yaml'}:",
+            "  policy.actor.network.name: there is no network 'fake_linear' (installed: 'cnn', 'gru', 'lstm', 'mlp')",
+        ],
+    )
+    code, _, err = rslcore("train", "--resume", run, "iterations=3", "policy.actor.network.name=mlp", "seed=x")
+    assert code == 2
+    assert err.endswith("  seed: 'x' (str) should be a whole number\n")
+
+
+def test_run_whose_plugin_is_left_out_says_so(rslcore, run_of_a_third_party, monkeypatch):
+    monkeypatch.syspath_prepend(str(DISTRIBUTIONS / "fake-good"))
+    code, _, err = rslcore("--no-plugin", "fake_good", "eval", run_of_a_third_party)
+    assert (code, err.splitlines()[1:]) == (
+        2,
+        [
+            "  network 'fake_linear' came from plugin 'fake_good' of fake-good 1.0, which is left out by "
+            "`--no-plugin fake_good`; take that away"
+        ],
+    )
+
+
+def test_factory_that_fails_is_named_after_the_traceback_of_its_code(rslcore, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(DISTRIBUTIONS / "fake-faulty"))
+    network = "policy.actor.network={name: raises}"
+    # A plugin that is left out makes the command discover anew, with the path of this test.
+    code, _, err = rslcore("--no-plugin", "rnd", "train", "cartpole", *SMALL, network, "--log-root", tmp_path / "logs")
+    assert code == 2
+    lines = err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert any('fake_faulty/network.py", line' in line for line in lines)
+    assert lines[-1] == "error: network 'raises' of fake-faulty 1.0 failed when it was built: KeyError: 'layers'"
+    assert not (tmp_path / "logs").exists()
+
+
+def test_list_plugins_says_where_a_plugin_is_left_out(rslcore):
+    _, table, _ = rslcore("--no-plugin", "rnd", "list-plugins")
+    assert re.search(r"^rnd +rslcore +0\.1\.0 +disabled +left out by `--no-plugin rnd`", table, re.MULTILINE)

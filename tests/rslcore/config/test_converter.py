@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -162,6 +163,60 @@ def test_structure_values_of_mappings_and_back():
 def test_structure_reports_all_problems_of_a_mapping():
     found = problems_of({"needed": 1, "inners": {"left": {"rate": 2}, "right": {"rate": "x"}}})
     assert set(found) == {"inners.left.rate", "inners.right.rate"}
+
+
+def test_structure_code_of_a_config_class_that_raises_is_the_fault_of_its_plugin(install):
+    registry = install("fake-faulty")
+    with pytest.raises(ConfigError) as caught:
+        structure({"needed": 1, "networks": [{"name": "faulty_check", "count": 2}]}, Outer, registry)
+    (problem,) = caught.value.problems
+    assert problem.path == "networks[0].count"
+    assert re.fullmatch(
+        "the config of network 'faulty_check' of fake-faulty 1.0 raised AttributeError: 'int' object has no attribute "
+        r"'is_even' \(config.py, line \d+\); the fault is in its code",
+        problem.message,
+    )
+
+
+@config
+class Ordered:
+    """Options that depend on each other."""
+
+    low: int = option(0, "Lower.")
+    high: int = option(1, "Upper.")
+    fault: bool = option(False, "Whether the code is wrong.")
+
+    def __attrs_post_init__(self) -> None:
+        if self.fault:
+            raise TypeError("of no value")
+        if self.low > self.high:
+            raise ValueError("low is above high")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"low": 2}, "low is above high"),
+        (
+            {"fault": True},
+            r"the config of a class raised TypeError: of no value \(test_converter.py, line \d+\); the .*",
+        ),
+    ],
+)
+def test_structure_check_of_a_whole_config_is_told_from_a_fault_of_its_code(data, message):
+    (found,) = problems_of(data, Ordered).values()
+    assert re.fullmatch(message, found)
+
+
+def test_option_default_mapping_is_each_configs_own():
+    @config
+    class Table:
+        """Options."""
+
+        table: Mapping[str, Any] = option({}, "A mapping.")
+
+    Table().table["x"] = 1  # type: ignore[index]
+    assert Table().table == {}
 
 
 def test_structure_takes_unions_and_fixed_tuples():

@@ -124,6 +124,60 @@ def test_load_unknown_key_in_an_override_names_path_and_nearest():
     )
 
 
+def test_load_component_that_an_override_replaces_leaves_options_behind():
+    assert error_of("cartpole", "algorithm.name=distillation", "algorithm.gama=1", "iterations=0").splitlines() == [
+        "3 problems in cartpole:",
+        "  iterations: 0 is out of range, it must be >= 1",
+        "  algorithm: 'distillation' has no options 'entropy_coef', 'gamma', 'schedule', 'shuffle', "
+        "'use_clipped_value_loss', which stand there for 'ppo'; to replace it whole, write "
+        "algorithm={name: distillation}",
+        "  algorithm.gama: unknown key (keys: 'extensions', 'gradient_length', 'learning_rate', 'loss_type', "
+        "'max_grad_norm', 'num_learning_epochs', 'optimizer', 'precision', 'teacher_share')",
+    ]
+    config = load_config("cartpole", ["policy.actor.network.name=lstm"])
+    assert config.policy.config.actor.network.config.hidden_dims == (64, 64)  # options that fit stay
+
+
+@pytest.mark.parametrize(
+    ("installed", "disabled", "require", "problem"),
+    [
+        (["fake-good"], (), "fake_good>=1", None),
+        (
+            ["fake-good"],
+            ("fake_good",),
+            "fake_good>=1",
+            "plugins.require[0]: 'fake_good>=1' is installed and cannot be used; plugin 'fake_good' is left out by "
+            "`--no-plugin fake_good`; take that away",
+        ),
+        (
+            ["fake-raises"],
+            (),
+            "fake-raises",
+            "plugins.require[0]: 'fake-raises' is installed and cannot be used; plugin 'fake_raises' failed to load: "
+            "RuntimeError: no licence found",
+        ),
+        ([], (), "fake-good", "plugins.require[0]: 'fake-good' is not installed; type `pip install 'fake-good'`"),
+        (
+            ["fake-good"],
+            (),
+            "fake-good>=2",
+            "plugins.require[0]: 'fake-good>=2' is needed and 1.0 is installed; type `pip install 'fake-good>=2'`",
+        ),
+        ([], (), "??", "plugins.require[0]: '??' is no requirement; write it as 'rslcore-amp>=0.3'"),
+    ],
+)
+def test_load_requirement_that_is_not_met_comes_first(install, installed, disabled, require, problem):
+    registry = install(*installed, disabled=disabled)
+    overrides = [f"plugins.require=['{require}']"]
+    if problem is None:
+        load_config("cartpole", overrides, registry)
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_config("cartpole", [*overrides, "algorithm={name: amp}"], registry)
+    assert str(caught.value.problems[0]) == problem
+    assert caught.value.problems[1].path == "algorithm.name"
+
+
 def test_load_bad_experiment_name_is_refused():
     assert "experiment: '../up' cannot name a folder; use letters, digits, '_', '-', '.'" in error_of(
         "cartpole", "experiment=../up"

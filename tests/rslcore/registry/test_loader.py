@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rslcore import __version__
 from rslcore.errors import UnknownNameError
+
+DISTRIBUTIONS = Path(__file__).parents[2] / "data" / "distributions"
 
 
 def row(registry, plugin):
@@ -35,6 +39,15 @@ def test_load_good_plugin_is_listed_with_its_source(install):
             "'Misspelt'; did you mean 'Misspelled'?",
         ),
         ("fake-duplicate", "network 'twin' is declared twice"),
+        (
+            "fake-no-config",
+            "network 'bare': missing a required argument: 'config'; `add_network` takes name, factory, config, summary",
+        ),
+        (
+            "fake-class-target",
+            "network 'imported': the factory <class 'fake_class_target.Imported'> should be a string "
+            "'module:attribute', so that listing imports nothing",
+        ),
         ("fake-too-new", f"it requires rslcore>=99, but rslcore {__version__} is installed"),
     ],
 )
@@ -51,7 +64,7 @@ def test_load_broken_plugin_fails_alone_with_its_cause(install, distribution, ca
 @pytest.mark.parametrize("name", ["fake_exits", "fake-exits"])
 def test_load_disabled_plugin_is_not_imported(install, name):
     disabled = row(install("fake-exits", disabled=(name,)), "fake_exits")
-    assert (disabled.status, disabled.cause) == ("disabled", "")
+    assert (disabled.status, disabled.cause) == ("disabled", f"left out by `--no-plugin {name}`")
 
 
 def test_discover_unknown_plugin_to_leave_out_gives_the_nearest(install):
@@ -65,6 +78,7 @@ def test_load_reads_disabled_plugins_from_the_environment(install, monkeypatch):
     monkeypatch.setenv("RSLCORE_DISABLED_PLUGINS", "fake_exits, fake_good")
     registry = install("fake-exits", "fake-good")
     assert {row(registry, name).status for name in ("fake_exits", "fake_good")} == {"disabled"}
+    assert row(registry, "fake_good").cause == "left out by `RSLCORE_DISABLED_PLUGINS=fake_good`"
 
 
 def test_load_duplicate_across_plugins_of_one_distribution_fails_the_second(install, tmp_path, monkeypatch):
@@ -80,6 +94,24 @@ def test_load_duplicate_across_plugins_of_one_distribution_fails_the_second(inst
     registry = install()
     assert row(registry, "twice_a").status == "ok"
     assert row(registry, "twice_b").cause == "network 'same' is already declared by plugin 'twice_a' of twice"
+
+
+def test_load_two_distributions_with_one_module_fails_the_second(install):
+    registry = install("fake-good", "fake-fork")
+    assert row(registry, "fake_fork").status == "ok"
+    cause = "module 'fake_good.plugin' is that of 'fake-fork/fake_fork' too; one of the two has to go"
+    assert (row(registry, "fake_good").status, row(registry, "fake_good").cause) == ("failed", cause)
+
+
+def test_load_two_distributions_with_one_plugin_name_loads_both(install, tmp_path, monkeypatch):
+    info = tmp_path / "namesake-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: namesake\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[rslcore]\nfake_good = fake_rival.plugin\n")
+    monkeypatch.syspath_prepend(str(DISTRIBUTIONS / "fake-rival"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = [row for row in install("fake-good", disabled=("fake_rival",)).plugins if row.source.plugin == "fake_good"]
+    assert [(row.source.distribution, row.status) for row in rows] == [("fake-good", "ok"), ("namesake", "ok")]
 
 
 def test_built_in_plugins_all_load(install):

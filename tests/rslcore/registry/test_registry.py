@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rslcore.errors import AmbiguousNameError, PluginError, UnknownNameError
+from rslcore.errors import AmbiguousNameError, PluginError, PluginFaultError, UnknownNameError
 from rslcore.registry import KINDS, Entry, PluginRow, Registry, Source
 
 
@@ -24,6 +24,17 @@ def test_find_name_of_two_distributions_lists_both_spellings(install):
     with pytest.raises(AmbiguousNameError, match=f"^{re.escape(message)}$"):
         registry.find("network", "fake_linear")
     assert registry.find("network", "fake-rival/fake_linear").source.version == "2.0"
+
+
+def test_find_recipe_of_two_distributions_lists_both_spellings(install):
+    registry = install("fake-good", "fake-rival")
+    message = (
+        "recipe 'fake_recipe' is offered by several distributions; "
+        "write one of 'fake-good/fake_recipe', 'fake-rival/fake_recipe'"
+    )
+    with pytest.raises(AmbiguousNameError, match=f"^{re.escape(message)}$"):
+        registry.find_recipe("fake_recipe")
+    assert registry.find_recipe("fake-rival/fake_recipe").module == "fake_rival"
 
 
 def test_find_unknown_name_gives_the_nearest_and_the_installed(install):
@@ -60,6 +71,55 @@ def test_every_kind_has_a_protocol():
     import rslcore.protocols
 
     assert all(hasattr(rslcore.protocols, kind.protocol) for kind in KINDS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "fault"),
+    [
+        (
+            "no_config_class",
+            "Plain",
+            "'Plain' is no config class; make it with the decorator `rslcore.config.config`",
+        ),
+        (
+            "mutable",
+            "Mutable",
+            "field 'widths': a list can be changed after the config was read; write tuple[...]; "
+            "field 'gains': a dict can be changed after the config was read; write Mapping[str, ...] (of "
+            "collections.abc); "
+            "field 'sizes': the default [64, 64] can be changed, for all configs at once; write (64, 64); "
+            "field 'inner.names': a list can be changed after the config was read; write tuple[...]; "
+            "field 'plain': 'PlainInner' is no config class; make it with the decorator `rslcore.config.config`; "
+            "field 'lazy': the default is a Factory; give a plain value, a tuple or a config; "
+            "field 'file': a config cannot hold the type Path; write bool, int, float, str, Literal, tuple[...], "
+            "Mapping[str, ...], a component or a config class; "
+            "field 'untyped': it has no type; annotate it with bool, int, float, str, Literal, tuple[...], "
+            "Mapping[str, ...], a component or a config class",
+        ),
+        (
+            "torch_fields",
+            "TorchFields",
+            "field 'mean': torch.Tensor is nothing that a file can hold; keep numbers and names here, and make the "
+            "object in the factory; field 'layers': torch.nn.modules.module.Module is nothing that a file can hold; "
+            "keep numbers and names here, and make the object in the factory",
+        ),
+        ("unreadable", "Unreadable", "its annotations cannot be read: NameError: name 'ndarray' is not defined"),
+    ],
+)
+def test_config_class_at_fault_names_every_field(install, name, target, fault):
+    message = f"network '{name}' of fake-faulty 1.0: its config 'fake_faulty.config:{target}' is at fault: {fault}"
+    with pytest.raises(PluginError, match=f"^{re.escape(message)}$"):
+        install("fake-faulty").config_class("network", name)
+
+
+def test_config_module_whose_code_raises_is_named(install):
+    message = (
+        "network 'broken_module' of fake-faulty 1.0: 'fake_faulty.broken:Config' does not import: "
+        "NameError: name 'undefined_name' is not defined"
+    )
+    with pytest.raises(PluginFaultError, match=f"^{re.escape(message)}$") as caught:
+        install("fake-faulty").config_class("network", "broken_module")
+    assert isinstance(caught.value.__cause__, NameError)
 
 
 @pytest.mark.parametrize("kind", KINDS)

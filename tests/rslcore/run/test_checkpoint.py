@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 
+from rslcore import __version__
 from rslcore.config import unstructure
 from rslcore.errors import CheckpointError
 from rslcore.registry import Source, default_registry
-from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint, save_checkpoint
+from rslcore.run.checkpoint import SCHEMA, Checkpoint, checkpoint_config, load_checkpoint, save_checkpoint
+from rslcore.run.provenance import Provenance, UsedPlugin
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 
 
@@ -22,7 +26,7 @@ def checkpoint(small_config):
         iteration=7,
         config=unstructure(small_config()),
         env_spec=EnvSpec(4, {"policy": TensorSpec((3,))}, ActionSpec(1, num_choices=(2,)), 500),
-        sources=(Source("ppo", "rslcore", "0.1.0", "rslcore_ppo.plugin"),),
+        history=(Provenance.of(small_config(), default_registry()),),
         algorithm={"weights": torch.arange(1000.0), "nested": {"x": [1, 2.5, "text", None]}},
         progress={"total_steps": 9, "elapsed": 1.5, "runner": {}},
         rng={},
@@ -40,7 +44,7 @@ def test_checkpoint_round_trip(saved, checkpoint):
     loaded = load_checkpoint(saved)
     assert torch.equal(loaded.algorithm["weights"], checkpoint.algorithm["weights"])
     assert loaded.algorithm["nested"] == checkpoint.algorithm["nested"]
-    for name in ("iteration", "config", "env_spec", "sources", "progress"):
+    for name in ("iteration", "config", "env_spec", "history", "progress"):
         assert getattr(loaded, name) == getattr(checkpoint, name)
 
 
@@ -66,10 +70,24 @@ def test_load_foreign_file(tmp_path):
 def test_load_later_schema(saved):
     payload = torch.load(saved, weights_only=True)
     torch.save({**payload, "schema": 99, "rslcore": "9.0"}, saved)
-    with pytest.raises(
-        CheckpointError, match="has schema 99, written by rslcore 9.0; this is rslcore .* with schema 1$"
-    ):
+    message = f"'{saved}' has schema 99, written by rslcore 9.0; this is rslcore {__version__} with schema {SCHEMA}; "
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}type `pip install 'rslcore>=9.0'`$"):
         load_checkpoint(saved)
+
+
+def test_load_first_schema_knows_the_plugins_but_not_what_came_from_each(saved):
+    payload = torch.load(saved, weights_only=True)
+    del payload["history"]
+    source = {"plugin": "gone", "distribution": "rslcore-gone", "version": "1.2", "module": "gone.plugin"}
+    torch.save({**payload, "schema": 1, "rslcore": "0.1.0", "sources": [source]}, saved)
+    loaded = load_checkpoint(saved)
+    assert loaded.history == (Provenance(0, {"rslcore": "0.1.0"}, (UsedPlugin(Source(**source), ()),)),)
+    message = (
+        f"'{saved}' does not go with the plugins that are here:\n  plugin 'gone' came from rslcore-gone 1.2, which is "
+        "not installed; type `pip install 'rslcore-gone==1.2'`"
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        checkpoint_config(loaded, saved, default_registry())
 
 
 def test_load_incomplete_payload(saved):
@@ -115,3 +133,16 @@ def test_config_that_no_longer_fits_says_what_it_was_made_with(checkpoint, saved
     assert f"the config in '{saved}' does not fit the installed plugins" in str(caught.value)
     assert "algorithm.forgotten_option: unknown key" in str(caught.value)
     assert str(caught.value).endswith("It was made with rslcore==0.1.0.")
+
+
+def test_config_requirements_are_told_with_what_else_is_not_here(checkpoint, saved):
+    checkpoint.config["plugins"]["require"] = ["rslcore-amp>=0.3"]
+    (made_with,) = checkpoint.history
+    lacking = attrs.evolve(checkpoint, history=(attrs.evolve(made_with, versions={"rslcore": "9.0"}, plugins=()),))
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint_config(lacking, saved, default_registry())
+    assert str(caught.value).splitlines() == [
+        f"'{saved}' does not go with the plugins that are here:",
+        "  plugins.require[0]: 'rslcore-amp>=0.3' is not installed; type `pip install 'rslcore-amp>=0.3'`",
+        f"  it came from rslcore 9.0, and {__version__} is installed; type `pip install 'rslcore>=9.0'`",
+    ]

@@ -13,3 +13,4 @@ def rslcore_register(registry):
         config="fake_rival.config:FakeLinearConfig",
         summary="A single linear layer.",
     )
+    registry.add_recipe("fake_recipe", file="fake_rival:recipe.yaml", summary="Fake.")

@@ -1,0 +1,1 @@
+"""A plugin whose components are all at fault."""
