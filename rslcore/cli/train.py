@@ -69,10 +69,12 @@ def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, 
     try:
         return load_config(RunFolder.find_resumable(Path(resume)).path / CONFIG_FILE, overrides, registry)
     except ConfigError as error:
+        if not any(problem.path.endswith(".name") for problem in error.problems):
+            raise
         from rslcore.training import check_resumed
 
         try:
-            check_resumed(Path(resume), registry)  # a plugin that is not here now may be why
+            check_resumed(Path(resume), registry)  # a name is unknown: its plugin may not be here now
         except CheckpointError as reason:
             raise CheckpointError(f"{reason}\n{error}") from error
         raise

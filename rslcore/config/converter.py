@@ -7,7 +7,6 @@ is wrong for programmers.
 
 from __future__ import annotations
 
-import math
 import traceback
 import types
 import typing
@@ -19,6 +18,7 @@ import attrs
 import cattrs
 
 from rslcore.config.components import Component
+from rslcore.config.scalars import SCALARS, shown
 from rslcore.errors import ConfigError, Problem, RegistryError, RslcoreError, listed, nearest
 
 if TYPE_CHECKING:
@@ -67,10 +67,8 @@ def unstructure(config: Any) -> Any:
 
 def _new_converter(registry: Registry) -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
-    converter.register_structure_hook(bool, _strict_bool)
-    converter.register_structure_hook(int, _strict_int)
-    converter.register_structure_hook(float, _strict_float)
-    converter.register_structure_hook(str, _strict_str)
+    for scalar, hook in SCALARS.items():
+        converter.register_structure_hook(scalar, hook)
     converter.register_structure_hook_factory(attrs.has, lambda cls: _config_hook(cls, converter))
     converter.register_structure_hook_factory(
         lambda cls: isinstance(cls, type) and issubclass(cls, Component),
@@ -124,7 +122,7 @@ def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, 
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise TypeError(f"{_shown(value)} should be a mapping with keys among {listed(fields)}")
+            raise TypeError(f"{shown(value)} should be a mapping with keys among {listed(fields)}")
         errors: list[tuple[str, Exception]] = []
         arguments: dict[str, Any] = {}
         for key in value:
@@ -167,14 +165,14 @@ def _component_hook(
 
     def hook(value: Any, _: Any) -> Component:
         if isinstance(value, str):
-            raise TypeError(f"{_shown(value)} should be a mapping; write {{name: {value}}}")
+            raise TypeError(f"{shown(value)} should be a mapping; write {{name: {value}}}")
         if not isinstance(value, Mapping):
-            raise TypeError(f"{_shown(value)} should be a mapping like {{name: ...}} that names the {cls.kind}")
+            raise TypeError(f"{shown(value)} should be a mapping like {{name: ...}} that names the {cls.kind}")
         options = dict(value)
         name = options.pop("name", None)
         if not isinstance(name, str):
             names = listed({entry.name for entry in registry.entries(cls.kind)})
-            missing = "is missing" if name is None else f"{_shown(name)} should be a string"
+            missing = "is missing" if name is None else f"{shown(name)} should be a string"
             raise _FieldErrors([("name", _KeyError(f"{missing}; it names the {cls.kind}, one of {names}"))])
         try:
             entry, config_class = registry.find(cls.kind, name), registry.config_class(cls.kind, name)
@@ -196,7 +194,7 @@ def _structure_literal(value: Any, cls: Any) -> Any:
     choices = typing.get_args(cls)
     if value not in choices:
         names = [str(choice) for choice in choices]
-        raise ValueError(f"{_shown(value)} is none of {listed(names)}{nearest(str(value), names)}")
+        raise ValueError(f"{shown(value)} is none of {listed(names)}{nearest(str(value), names)}")
     return value
 
 
@@ -207,12 +205,12 @@ def _is_sequence(cls: Any) -> bool:
 def _structure_sequence(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
     # cattrs takes a string or a mapping for a sequence of its characters or keys, and does not count a fixed tuple.
     if not isinstance(value, list | tuple):
-        raise TypeError(f"{_shown(value)} should be a list")
+        raise TypeError(f"{shown(value)} should be a list")
     item_types = typing.get_args(cls)
     if typing.get_origin(cls) is list or item_types[1:] == (...,):
         item_types = (item_types[0],) * len(value)
     if len(value) != len(item_types):
-        raise ValueError(f"{_shown(value)} should have {len(item_types)} items")
+        raise ValueError(f"{shown(value)} should have {len(item_types)} items")
     items: list[Any] = []
     errors: list[tuple[str, Exception]] = []
     for index, (item, item_type) in enumerate(zip(value, item_types, strict=True)):
@@ -252,7 +250,7 @@ def _is_mapping(cls: Any) -> bool:
 
 def _structure_mapping(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
     if not isinstance(value, Mapping):
-        raise TypeError(f"{_shown(value)} should be a mapping")
+        raise TypeError(f"{shown(value)} should be a mapping")
     _, value_type = typing.get_args(cls)
     if value_type is Any:
         return dict(value)
@@ -266,37 +264,3 @@ def _structure_mapping(value: Any, cls: Any, converter: cattrs.Converter) -> Any
     if errors:
         raise _FieldErrors(errors)
     return structured
-
-
-def _strict_bool(value: Any, _: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{_shown(value)} should be true or false")
-    return value
-
-
-def _strict_int(value: Any, _: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)  # 1e6 in YAML
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{_shown(value)} should be a whole number")
-    return value
-
-
-def _strict_float(value: Any, _: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{_shown(value)} should be a number")
-    if not math.isfinite(value):
-        raise ValueError(f"{value!r} should be finite")
-    return float(value)
-
-
-def _strict_str(value: Any, _: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{_shown(value)} should be a string")
-    return value
-
-
-def _shown(value: Any) -> str:
-    """A value for a message: as Python writes it, with its type, cut to a line."""
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -93,8 +93,20 @@ def continued(history: Sequence[Provenance], now: Provenance) -> tuple[Provenanc
 
 
 def dump_history(history: Sequence[Provenance]) -> str:
-    """The history as YAML, for the run's folder."""
-    return _HEAD + yaml.safe_dump([stage.to_dict() for stage in history], sort_keys=False, allow_unicode=True)
+    """The history as YAML, for people that look into the run's folder: a line for each component."""
+    stages = [
+        {
+            "since_iteration": stage.since_iteration,
+            **stage.versions,
+            "components": {
+                f"{kind} {name}": attrs.asdict(plugin.source)
+                for plugin in stage.plugins
+                for kind, name in plugin.components
+            },
+        }
+        for stage in history
+    ]
+    return _HEAD + yaml.safe_dump(stages, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000)
 
 
 def used_plugins(config: Any, registry: Registry) -> tuple[UsedPlugin, ...]:

@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 
+from rslcore import __version__
 from rslcore.config import ExtensionComponent, config, evolve
 from rslcore.errors import CheckpointError, ConfigError
 from rslcore.evaluation import InferencePolicy, evaluate, load_policy
@@ -216,3 +217,33 @@ def test_config_without_a_teacher_is_refused(small_config):
     with pytest.raises(ConfigError) as caught:
         small_config(f"policy={{name: student_teacher, student: {STUDENT}}}", recipe="pendulum")
     assert "policy.teacher: is missing and has no default" in str(caught.value)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_teacher_whose_plugins_are_not_here_says_what_to_do(pendulum_student, pendulum_teachers, tmp_path, resumed):
+    """From its own run, and from the checkpoint of a student that goes on."""
+    teacher = tmp_path / "teacher"
+    shutil.copytree(pendulum_teachers["mlp"], teacher)
+    config = pendulum_student(teacher=str(teacher))
+    problem = f"it came from rslcore 9.0, and {__version__} is installed; type `pip install 'rslcore>=9.0'`"
+    if resumed:
+        run = train(config, log_root=tmp_path, quiet=True).path
+        path = run / "model_2.pt"
+        payload = torch.load(path, weights_only=True)
+        state = payload["algorithm"]["modules"]["policy"]["module"]["_extra_state"]
+        state["made_with"].update(rslcore="9.0", plugins=[])
+        torch.save(payload, path)
+        message = f"a policy in the checkpoint does not go with the plugins that are here:\n  {problem}"
+        with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+            train(evolve(config, iterations=3), resume=run, quiet=True)
+    else:
+        path = teacher / "model_2.pt"
+        payload = torch.load(path, weights_only=True)
+        payload["history"][0].update(rslcore="9.0", plugins=[])
+        torch.save(payload, path)
+        message = (
+            f"policy.teacher.run: the teacher cannot be loaded: '{path}' does not go with the plugins that are here:\n"
+            f"  {problem}"
+        )
+        with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+            train(config, log_root=tmp_path, quiet=True)

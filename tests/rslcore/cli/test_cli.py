@@ -344,9 +344,11 @@ def test_run_whose_plugin_is_missing_says_what_to_install(rslcore, run_of_a_thir
             "  policy.actor.network.name: there is no network 'fake_linear' (installed: 'cnn', 'gru', 'lstm', 'mlp')",
         ],
     )
-    code, _, err = rslcore("train", "--resume", run, "iterations=3", "policy.actor.network.name=mlp", "seed=x")
-    assert code == 2
-    assert err.endswith("  seed: 'x' (str) should be a whole number\n")
+    # Where the config names the component no more, its plugin is not asked for.
+    other = "policy.actor.network={name: mlp, hidden_dims: [64, 64]}"
+    code, _, err = rslcore("train", "--resume", run, "iterations=3", other, "seed=x")
+    problem = "  seed: 'x' (str) should be a whole number"
+    assert (code, err.splitlines()) == (2, [f"error: 1 problem in {run / 'config.yaml'}:", problem])
 
 
 def test_run_whose_plugin_is_left_out_says_so(rslcore, run_of_a_third_party, monkeypatch):

@@ -51,15 +51,11 @@ def test_provenance_as_yaml_reads_well(made_with):
         f"  python: {platform.python_version()}",
         f"  torch: {torch.__version__}",
         f"  rslcore: {__version__}",
-        "  plugins:",
-        "  - plugin: fake_good",
-        "    distribution: fake-good",
-        "    version: '1.0'",
-        "    module: fake_good.plugin",
-        "    components:",
-        "    - network fake_linear",
+        "  components:",
+        "    network fake_linear: {plugin: fake_good, distribution: fake-good, version: '1.0', "
+        "module: fake_good.plugin}",
     ]
-    assert yaml.safe_load(text)[0] == attrs.evolve(made_with, plugins=(fake,)).to_dict()
+    assert yaml.safe_load(text)[0]["components"]["network fake_linear"] == attrs.asdict(fake.source)
 
 
 def test_continued_adds_what_is_new_only(made_with):
