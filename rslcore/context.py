@@ -70,12 +70,17 @@ class Context:
         except RslcoreError:
             raise
         except Exception as error:
-            entry = self.registry.find(component.kind, component.name)
-            words = ", ".join(("config", "context", *parts))
-            reason = f"failed when it was built: {type(error).__name__}: {error}"
+            what = f"failed when it was built: {type(error).__name__}: {error}"
             if fault := _call_fault(factory, component.config, context, **parts):
-                reason = f"cannot be built: '{entry.factory}' is called with ({words}): {fault}"
-            raise PluginFaultError(f"{entry.kind} '{entry.name}' of {entry.source} {reason}") from error
+                target = self.registry.find(component.kind, component.name).factory
+                arguments = ", ".join(("config", "context", *parts))
+                what = f"cannot be built: '{target}' is called with ({arguments}): {fault}"
+            raise self.fault(component, what) from error
+
+    def fault(self, component: Component, what: str) -> PluginFaultError:
+        """The error to raise, from its cause, where the code of another component has raised; `what` happened to it."""
+        entry = self.registry.find(component.kind, component.name)
+        return PluginFaultError(f"{entry.kind} '{entry.name}' of {entry.source} {what}")
 
     def error(self, field: str, message: str) -> ConfigError:
         """The error to raise when a field of this component's config does not fit its surroundings."""

@@ -8,6 +8,7 @@ Legend: N envs, A actions.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from rslcore import protocols
 from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent
 from rslcore.context import Context
-from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, listed
+from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, RslcoreError, listed
 from rslcore.extension import Bindings, Extension, Transition
 from rslcore.extension_checks import check_hooks, check_lengths, check_loss
 from rslcore.modules import ModuleTable
@@ -75,7 +76,7 @@ class ExtensionList:
     def __init__(
         self, components: Sequence[ExtensionComponent], context: Context, calls: Collection[str] = HOOKS
     ) -> None:
-        self._context = context
+        self._context, self._components = context, tuple(components)
         self.extensions: list[Extension] = [
             context.build(component, f"extensions[{index}]") for index, component in enumerate(components)
         ]
@@ -104,8 +105,9 @@ class ExtensionList:
     def extend(self, spec: EnvSpec) -> EnvSpec:
         """The env's spec with the observation groups that extensions add."""
         groups = dict(spec.observations)
-        for extension in self.extensions:
-            groups.update(extension.observation_groups())
+        for index, extension in enumerate(self.extensions):
+            with self._blamed(index, "observation_groups"):
+                groups.update(extension.observation_groups())
         return attrs.evolve(spec, observations=groups)
 
     def bind(self, policy: Policy, modules: ModuleTable, storage: Storage) -> None:
@@ -113,14 +115,28 @@ class ExtensionList:
 
         Raises:
             ConfigError: An extension takes a name that another one has taken.
+            PluginFaultError: Its code raises something else.
         """
         groups = self.extend(self._context.env_spec).observations
         for index, extension in enumerate(self.extensions):
             try:
-                extension.bind(Bindings(policy, modules, storage, groups, self._names[index]))
-                storage.add_fields(extension.fields())
+                with self._blamed(index, "bind"):
+                    extension.bind(Bindings(policy, modules, storage, groups, self._names[index]))
+                with self._blamed(index, "fields"):
+                    storage.add_fields(extension.fields())
             except ExtensionError as error:  # a name that another extension has taken
                 raise self._context.error(f"extensions[{index}]", str(error)) from error
+
+    @contextlib.contextmanager
+    def _blamed(self, index: int, hook: str) -> Iterator[None]:
+        """What an extension's code raises here is its own fault, not that of the algorithm that is being built."""
+        try:
+            yield
+        except RslcoreError:
+            raise
+        except Exception as error:
+            what = f"failed in `{hook}`: {type(error).__name__}: {error}"
+            raise self._context.fault(self._components[index], what) from error
 
     def observe(self, obs: TensorDict) -> TensorDict:
         """Observations with what extensions add, once for each that the env gives.

@@ -9,7 +9,7 @@ from torch import nn
 
 from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent, config, evolve, option
-from rslcore.errors import CheckpointError, ConfigError, ExtensionError
+from rslcore.errors import CheckpointError, ConfigError, ExtensionError, PluginFaultError
 from rslcore.evaluation import load_policy
 from rslcore.extension import Extension
 from rslcore.extension_list import HOOKS, ExtensionList, Hooks
@@ -261,6 +261,19 @@ def test_extensions_that_take_one_name_are_refused(with_extensions, registry, tm
     message = r"^algorithm\.extensions\[1\]: the storage has a field 'speed' already; choose another name$"
     with pytest.raises(ConfigError, match=message):
         train(config, log_root=tmp_path, quiet=True, registry=registry)
+
+
+@pytest.mark.parametrize("hook", ["observation_groups", "bind", "fields"])
+def test_extension_whose_code_raises_is_named_and_not_its_algorithm(
+    with_extensions, registry, tmp_path, monkeypatch, hook
+):
+    def fail(self, *arguments):
+        raise ValueError("not what was meant")
+
+    monkeypatch.setattr(Recorder, hook, fail)
+    message = f"^extension 'recorder' of rslcore-tests 1.0 failed in `{hook}`: ValueError: not what was meant$"
+    with pytest.raises(PluginFaultError, match=message):
+        train(with_extensions(("recorder", {})), log_root=tmp_path, quiet=True, registry=registry)
 
 
 def test_extensions_other_than_those_of_the_checkpoint_are_refused(with_extensions, registry, tmp_path):
