@@ -22,6 +22,7 @@ COMMANDS = {
     "describe": "rslcore.cli.describe",
     "train": "rslcore.cli.train",
     "eval": "rslcore.cli.eval",
+    "check-plugin": "rslcore.cli.check_plugin",
 }
 
 

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from rslcore.testing.policy import PolicyContract
     from rslcore.testing.reads import count_host_reads
     from rslcore.testing.registry import build_registry, installed_registry
+    from rslcore.testing.replay_storage import ReplayStorageContract
+    from rslcore.testing.rollout_storage import RolloutStorageContract
     from rslcore.testing.runner import RunnerContract
-    from rslcore.testing.storage import RolloutStorageContract, StorageContract
+    from rslcore.testing.running import make_case
+    from rslcore.testing.storage import StorageContract
 
 # Imported when first used: pytest loads `rslcore.testing.pytest_plugin` in every test suite, also in unrelated ones.
 _LAZY = {
@@ -44,12 +47,14 @@ _LAZY = {
     "LoggerContract": "rslcore.testing.logger",
     "NetworkContract": "rslcore.testing.network",
     "PolicyContract": "rslcore.testing.policy",
-    "RolloutStorageContract": "rslcore.testing.storage",
+    "ReplayStorageContract": "rslcore.testing.replay_storage",
+    "RolloutStorageContract": "rslcore.testing.rollout_storage",
     "RunnerContract": "rslcore.testing.runner",
     "StorageContract": "rslcore.testing.storage",
     "build_registry": "rslcore.testing.registry",
     "count_host_reads": "rslcore.testing.reads",
     "installed_registry": "rslcore.testing.registry",
+    "make_case": "rslcore.testing.running",
     "make_context": "rslcore.testing.fakes",
     "make_observations": "rslcore.testing.fakes",
     "make_spec": "rslcore.testing.fakes",
@@ -65,12 +70,14 @@ __all__ = [
     "LoggerContract",
     "NetworkContract",
     "PolicyContract",
+    "ReplayStorageContract",
     "RolloutStorageContract",
     "RunnerContract",
     "StorageContract",
     "build_registry",
     "count_host_reads",
     "installed_registry",
+    "make_case",
     "make_context",
     "make_observations",
     "make_spec",

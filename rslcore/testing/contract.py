@@ -18,19 +18,16 @@ import yaml
 
 from rslcore import protocols
 from rslcore.config import ExperimentConfig, structure, unstructure
-from rslcore.config import components as component_classes
 from rslcore.context import Context
 from rslcore.errors import ConfigError, listed
 from rslcore.registry import KINDS, Entry, Registry
 from rslcore.seeding import seed_everything
 from rslcore.specs import EnvSpec
 from rslcore.testing.configs import find_config_faults
+from rslcore.testing.defaults import COMPONENT_CLASSES, COMPONENTS
 from rslcore.testing.fakes import make_context
 from rslcore.testing.registry import installed_registry
 from rslcore.testing.values import expect
-
-COMPONENT_CLASSES = {name: getattr(component_classes, f"{name.capitalize()}Component") for name in KINDS}
-"""The class of a component in a config, by kind."""
 
 UNKNOWN = "rslcore_no_such_option"
 
@@ -74,29 +71,29 @@ class Contract:
     @pytest.fixture
     def env(self) -> Options:
         """The env: the fake one, with continuous actions and the groups `policy` and `privileged`."""
-        return {"name": "fake"}
+        return COMPONENTS["env"]
 
     @pytest.fixture
     def runner(self) -> Options:
         """The loop."""
-        return {"name": "on_policy", "num_steps_per_env": 8}
+        return COMPONENTS["runner"]
 
     @pytest.fixture
     def storage(self) -> Options:
         """Where the algorithm keeps what was collected."""
-        return {"name": "rollout"}
+        return COMPONENTS["storage"]
 
     @pytest.fixture
     def algorithm(self) -> Options:
         """What learns."""
-        return {"name": "ppo", "num_learning_epochs": 2, "num_mini_batches": 2}
+        return COMPONENTS["algorithm"]
 
     @pytest.fixture
     def network(self, env_spec: EnvSpec) -> Options:
         """The networks of the policy: they read the group `policy`, or all 1-D groups of an env without one."""
         flat = [name for name, group in env_spec.observations.items() if len(group.shape) == 1]
         groups = ["policy"] if "policy" in flat else flat
-        return {"name": "mlp", "hidden_dims": [8], "groups": groups}
+        return {**COMPONENTS["network"], "groups": groups}
 
     @pytest.fixture
     def distribution(self, env_spec: EnvSpec) -> Options:

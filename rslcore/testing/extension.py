@@ -23,6 +23,7 @@ from rslcore.registry import Registry
 from rslcore.specs import TensorSpec
 from rslcore.testing.algorithm import expect_resumes, expect_trains
 from rslcore.testing.contract import Contract, Options
+from rslcore.testing.defaults import COMPONENTS
 from rslcore.testing.driving import Drive, drive, forgets_only_the_done
 from rslcore.testing.fakes import make_observations
 from rslcore.testing.reads import count_host_reads
@@ -43,7 +44,7 @@ class ExtensionContract(Contract):
     @pytest.fixture
     def algorithm(self, extensions: list[Options]) -> Options:
         """PPO with the extensions."""
-        return {"name": "ppo", "num_learning_epochs": 2, "num_mini_batches": 2, "extensions": extensions}
+        return {**COMPONENTS["algorithm"], "extensions": extensions}
 
     @pytest.fixture
     def num_iterations(self) -> int:

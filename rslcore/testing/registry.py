@@ -26,17 +26,25 @@ def build_registry(*modules: ModuleType) -> Registry:
 
 def installed_registry() -> Registry:
     """The installed plugins, and the fakes."""
-    return extend_registry(Registry.discover(), (fakes,))
+    return with_fakes(Registry.discover())
+
+
+def with_fakes(registry: Registry) -> Registry:
+    """The plugins of a registry, and the fakes."""
+    return extend_registry(registry, (fakes,))
 
 
 def extend_registry(registry: Registry, modules: Sequence[ModuleType]) -> Registry:
-    """The plugins of a registry, and these modules; the two share a pluggy manager."""
+    """A registry of the plugins of another one, which stays as it is, and of these modules."""
+    manager = new_plugin_manager()
+    for name, plugin in registry.manager.list_name_plugin():
+        manager.register(plugin, name)
     rows = list(registry.plugins)
     for module in modules:
         source = _find_source(module)
-        registrar = register_module(registry.manager, module, source)
+        registrar = register_module(manager, module, source)
         rows.append(PluginRow(source, "ok", "", tuple(registrar.entries), tuple(registrar.recipes)))
-    return Registry(rows, registry.manager)
+    return Registry(rows, manager)
 
 
 def _find_source(module: ModuleType) -> Source:

@@ -1,0 +1,114 @@
+"""Running a contract from a program: its tests in this process, their outcomes as data."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from rslcore.errors import RslcoreError
+from rslcore.testing.contract import Contract
+
+
+@attrs.frozen
+class Outcome:
+    """How a test of a contract ended.
+
+    Attributes:
+        test: Its name.
+        status: `passed`, `failed` or `skipped`.
+        sentence: Why it did not pass.
+        is_refusal: Whether the component, or what surrounds it, could not be built, and said what to mend: an
+            `RslcoreError` in a fixture.
+    """
+
+    test: str
+    status: str
+    sentence: str = ""
+    is_refusal: bool = False
+
+
+def make_case(contract: type[Contract], **fixtures: Any) -> type[Contract]:
+    """A class of tests whose fixtures have these values.
+
+    TestBeta = make_case(DistributionContract, component={"name": "beta"}, env={"name": "fake", "actions": "bounded"})
+    """
+    return type(contract.__name__, (contract,), {name: _fixture(value) for name, value in fixtures.items()})
+
+
+def _fixture(value: Any) -> Any:
+    def give(self: Any) -> Any:
+        return value
+
+    return pytest.fixture(give)
+
+
+def run_contract(case: type[Contract], select: str = "") -> list[Outcome]:
+    """Run the tests of a contract, silently.
+
+    Args:
+        case: From `make_case`, or a subclass of a contract.
+        select: As pytest's `-k`; all tests by default.
+    """
+    collector = _Collector()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        file = Path(folder) / "test_contract.py"
+        file.write_text("")
+        collector.members = {"TestContract": case}
+        arguments = [
+            str(file),
+            "--rootdir",
+            folder,
+            "-c",
+            "/dev/null",
+            "--import-mode=importlib",
+            "--assert=plain",
+            "-q",
+        ]
+        plugins = ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:logging"]
+        pytest.main([*arguments, *plugins, *(["-k", select] if select else [])], plugins=[collector])
+    return collector.outcomes
+
+
+class _Collector:
+    """A pytest plugin that puts tests into the empty file and collects how they end."""
+
+    def __init__(self) -> None:
+        self.members: Mapping[str, Any] = {}
+        self.outcomes: list[Outcome] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makemodule(self, module_path: Path) -> Generator[None, pytest.Module, pytest.Module]:
+        module = yield
+        for name, member in self.members.items():
+            setattr(module.obj, name, member)
+        return module
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.when == "call" or not report.passed:
+            self.outcomes.append(_to_outcome(item, call, report))
+        return report
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        self.outcomes.append(Outcome("pytest", "failed", str(excrepr)))
+
+
+def _to_outcome(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Outcome:
+    if call.excinfo is None:
+        return Outcome(item.name, report.outcome)
+    error = call.excinfo.value
+    is_refusal = isinstance(error, RslcoreError)
+    sentence = getattr(error, "msg", None) or str(error)
+    if not isinstance(error, pytest.fail.Exception | pytest.skip.Exception | RslcoreError):
+        entry = call.excinfo.traceback[-1]
+        sentence = f"{type(error).__name__}: {error} ({Path(str(entry.path)).name}:{entry.lineno + 1})"
+    return Outcome(item.name, report.outcome, sentence, is_refusal)
