@@ -17,6 +17,7 @@ from rslcore.checking.imports import check_imports
 from rslcore.checking.report import Line
 from rslcore.errors import UnknownNameError, listed, nearest
 from rslcore.registry import PluginRow, Registry
+from rslcore.testing.registry import with_fakes
 
 __all__ = ["Line", "check_distribution", "find_plugins"]
 
@@ -48,6 +49,7 @@ def check_distribution(registry: Registry, distribution: str) -> Iterator[Line]:
     from rslcore.checking.contracts import check_contracts
 
     rows = find_plugins(registry, distribution)
+    registry = with_fakes(registry)
     installed: Distribution = find_distribution(rows[0].source.distribution)
     yield from check_metadata(installed)
     yield from check_imports(rows, registry)

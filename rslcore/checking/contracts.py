@@ -61,7 +61,7 @@ def check_contracts(entry: Entry, rows: Sequence[PluginRow], registry: Registry)
             continue
         yield from _report(subject, surroundings, run_contract(case))
         return
-    reason = reasons[0] if reasons else "nothing says how it is configured"
+    reason = reasons[-1] if reasons else "nothing says how it is configured"
     yield Line(subject, "unchecked", f"Its contract was not run: {reason}.".replace("..", "."))
 
 

@@ -27,7 +27,7 @@ from rslcore.testing.defaults import COMPONENTS
 from rslcore.testing.driving import Drive, drive, forgets_only_the_done
 from rslcore.testing.fakes import make_observations
 from rslcore.testing.reads import count_host_reads
-from rslcore.testing.spying import Call, Spy, SpyRegistry
+from rslcore.testing.spying import Call, Spy, SpyRegistry, read_only
 from rslcore.testing.values import copied, difference, expect, expect_plain_state, shown
 
 
@@ -77,13 +77,11 @@ class ExtensionContract(Contract):
     def test_what_it_is_given_stays_as_it_is(self, spied: tuple[Spy, Any]) -> None:
         """Observations, transitions and rewards are read, not written."""
         for call in spied[0].calls:
-            after = [after for before, after in zip(call.before, call.arguments, strict=True) if before is not None]
-            kept = [before for before in call.before if before is not None]
-            gap = difference(kept, copied([_comparable(argument) for argument in after]))
+            gap = difference(call.before, copied([read_only(argument) for argument in call.arguments]))
             expect(
                 gap is None,
-                f"Hooks leave what they are given as it is. `{call.hook}` wrote into argument {gap}; return a changed "
-                "copy (`obs.clone(recurse=False)`, `rewards + bonus`).",
+                f"Hooks leave what they are given as it is. `{call.hook}` wrote into its arguments: {gap}; return a "
+                "changed copy (`obs.clone(recurse=False)`, `rewards + bonus`).",
             )
 
     def test_groups_are_what_it_declares(self, spied: tuple[Spy, Any], context: Context) -> None:
@@ -277,10 +275,3 @@ def _expect_groups(call: Call, declared: Mapping[str, TensorSpec]) -> None:
             )
     missing = set(declared) - set(result.keys())
     expect(not missing, f"`{call.hook}` adds what `observation_groups` declares. {sorted(missing)} is missing.")
-
-
-def _comparable(argument: Any) -> Any:
-    if type(argument).__name__ == "Transition":
-        step = argument.step
-        return {"obs": argument.obs, "actions": argument.actions, "rewards": step.rewards, "next": step.obs}
-    return argument

@@ -14,13 +14,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore import protocols
 from rslcore.context import Context
 from rslcore.errors import ConfigError, listed
 from rslcore.protocols import ActorCriticPolicy, StudentTeacherPolicy
 from rslcore.recurrence import InferenceMemory, zero_states
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options, promised
+from rslcore.testing.contract import Contract, Options
 from rslcore.testing.driving import forgets_only_the_done
 from rslcore.testing.fakes import device_of, make_observations
 from rslcore.testing.modules import (
@@ -47,13 +46,6 @@ class PolicyContract(Contract):
     def obs(self, context: Context) -> TensorDict:
         """Observations `[N, ...]`."""
         return make_observations(context.env_spec, context.env_spec.num_envs, context.device)
-
-    def _promised(self, built: Any) -> list[str]:
-        for protocol in (protocols.ActorCriticPolicy, protocols.StudentTeacherPolicy):
-            own = set(promised(protocol)) - set(promised(protocols.Policy))
-            if len(own & set(dir(built))) > len(own) // 2:
-                return promised(protocol)
-        return promised(protocols.Policy)
 
     def test_actions_are_those_of_the_env(self, build: Callable[..., Any], context: Context, obs: TensorDict) -> None:
         """`[N, A]`, of the spec's type, deterministic."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from rslcore.device import limited_threads
 from rslcore.errors import RslcoreError
 from rslcore.testing.contract import Contract
 
@@ -38,7 +39,8 @@ def make_case(contract: type[Contract], **fixtures: Any) -> type[Contract]:
 
     TestBeta = make_case(DistributionContract, component={"name": "beta"}, env={"name": "fake", "actions": "bounded"})
     """
-    return type(contract.__name__, (contract,), {name: _fixture(value) for name, value in fixtures.items()})
+    members = {name: _fixture(value) for name, value in fixtures.items()}
+    return type(contract.__name__, (contract,), {**members, "fixtures": fixtures})
 
 
 def _fixture(value: Any) -> Any:
@@ -55,38 +57,31 @@ def run_contract(case: type[Contract], select: str = "") -> list[Outcome]:
         case: From `make_case`, or a subclass of a contract.
         select: As pytest's `-k`; all tests by default.
     """
-    collector = _Collector()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    collector = _Collector(case)
+    # Small networks are fastest on a single thread.
+    with limited_threads(1), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "test_contract.py"
         file.write_text("")
-        collector.members = {"TestContract": case}
-        arguments = [
-            str(file),
-            "--rootdir",
-            folder,
-            "-c",
-            "/dev/null",
-            "--import-mode=importlib",
-            "--assert=plain",
-            "-q",
-        ]
-        plugins = ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:logging"]
-        pytest.main([*arguments, *plugins, *(["-k", select] if select else [])], plugins=[collector])
+        arguments = [str(file), "--rootdir", folder, "-c", os.devnull, "--import-mode=importlib", "--assert=plain"]
+        without = [f"-pno:{name}" for name in ("cacheprovider", "terminal", "faulthandler", "logging")]
+        selected = ["-k", select] if select else []
+        code = pytest.main([*arguments, *without, *selected], plugins=[collector])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not collector.outcomes:
+        raise RuntimeError(f"pytest ended with {code!r} after {len(collector.outcomes)} tests of {case.__name__}")
     return collector.outcomes
 
 
 class _Collector:
     """A pytest plugin that puts tests into the empty file and collects how they end."""
 
-    def __init__(self) -> None:
-        self.members: Mapping[str, Any] = {}
+    def __init__(self, case: type[Contract]) -> None:
+        self._case = case
         self.outcomes: list[Outcome] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pycollect_makemodule(self, module_path: Path) -> Generator[None, pytest.Module, pytest.Module]:
         module = yield
-        for name, member in self.members.items():
-            setattr(module.obj, name, member)
+        module.obj.TestContract = self._case
         return module
 
     @pytest.hookimpl(wrapper=True)
@@ -97,9 +92,6 @@ class _Collector:
         if report.when == "call" or not report.passed:
             self.outcomes.append(_to_outcome(item, call, report))
         return report
-
-    def pytest_internalerror(self, excrepr: Any) -> None:
-        self.outcomes.append(Outcome("pytest", "failed", str(excrepr)))
 
 
 def _to_outcome(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Outcome:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any
 
 import attrs
-from torch import nn
+from tensordict import TensorDict
+from torch import Tensor, nn
 
-from rslcore.extension import Bindings, Extension, Hooks
+from rslcore.extension import Bindings, Extension, Transition
+from rslcore.extension_list import HOOKS
 from rslcore.registry import Registry
 from rslcore.testing.values import copied
 
@@ -51,7 +54,7 @@ class Spy:
     def watch(self, extension: Any) -> Any:
         """Wrap the hooks that an extension overrides."""
         self.extension = extension
-        for hook in Hooks.__annotations__:
+        for hook in HOOKS:
             if getattr(type(extension), hook, None) not in (None, getattr(Extension, hook, None)):
                 setattr(extension, hook, self._wrapped(hook, getattr(extension, hook)))
         bind = extension.bind
@@ -66,21 +69,21 @@ class Spy:
         return extension
 
     def _wrapped(self, hook: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            before = [copied(_plain(argument)) for argument in arguments]
+        def call(_: Any, *arguments: Any) -> Any:
+            before = [copied(read_only(argument)) for argument in arguments]
             result = method(*arguments)
             self.calls.append(Call(hook, before, arguments, result))
             return result
 
-        return call
+        return MethodType(call, self.extension)
 
 
-def _plain(argument: Any) -> Any:
-    """What of an argument must not be written into: batches are the extension's to change, storages to write."""
-    if attrs.has(type(argument)) and type(argument).__name__ == "Transition":
+def read_only(argument: Any) -> Any:
+    """What of an argument of a hook must not be written into; batches and storages are there to be changed."""
+    if isinstance(argument, Transition):
         step = argument.step
-        return {"obs": argument.obs, "actions": argument.actions, "rewards": step.rewards, "next": step.obs}
-    return argument if not hasattr(argument, "write") and not attrs.has(type(argument)) else None
+        return {"obs": argument.obs, "actions": argument.actions, "rewards": step.rewards, "next obs": step.obs}
+    return argument if isinstance(argument, Tensor | TensorDict) else None
 
 
 class SpyRegistry(Registry):

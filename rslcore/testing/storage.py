@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from rslcore.context import Context
+from rslcore.errors import ExtensionError
 from rslcore.specs import TensorSpec
 from rslcore.testing.contract import Contract, Options
 from rslcore.testing.modules import expect_no_reads
-from rslcore.testing.values import expect
 from rslcore.testing.writing import Filled
 
 
@@ -33,16 +33,13 @@ class StorageContract(Contract):
         return Filled(storage, context, num_steps)
 
     def test_a_name_is_declared_once(self, build: Callable[..., Any]) -> None:
-        """A second column of a name is a ValueError."""
+        """A second column of a name is an ExtensionError."""
         storage = build()
         storage.add_fields({"extra": TensorSpec((2,))})
         for name in ("extra", "dones"):
-            with pytest.raises(ValueError) as caught:  # noqa: PT011 - any text that names it
-                storage.add_fields({name: TensorSpec((2,))})
-            expect(
-                name in str(caught.value),
-                f"A column that is declared already is a ValueError that names it. '{caught.value}' does not name "
-                f"'{name}'.",
+            self._expect_error(
+                lambda name=name: storage.add_fields({name: TensorSpec((2,))}),  # type: ignore[misc]
+                f"Declaring the column '{name}' a second time",
             )
 
     def test_writing_reads_nothing_and_changes_nothing(self, build: Callable[..., Any], context: Context) -> None:
@@ -53,9 +50,24 @@ class StorageContract(Contract):
         steps = iter(range(context.num_steps_per_env))
         expect_no_reads(lambda: storage.write_step(next(steps)), "Writing a step")
 
-    def test_another_shape_is_refused(self, build: Callable[..., Any], context: Context) -> None:
-        """Rows of a wrong shape are an error, not spread over the column."""
-        filled = self._fill(build(), context, 1)
-        wrong = torch.zeros(context.env_spec.num_envs + 1, 2, device=context.device)
-        with pytest.raises(Exception):  # noqa: B017, PT011 - which one is the storage's choice
-            filled.storage.write("extra", wrong)
+    def test_what_does_not_fit_is_refused(self, build: Callable[..., Any], context: Context) -> None:
+        """Rows of another shape are not spread over the column, and no column appears by itself."""
+        num_envs = context.env_spec.num_envs
+        storage = self._fill(build(), context, 1).storage
+        for shape in ((num_envs + 1, 2), (num_envs, 1), (num_envs,)):
+            rows = torch.zeros(shape, device=context.device)
+            self._expect_error(
+                lambda rows=rows: storage.write("extra", rows),  # type: ignore[misc]
+                f"Writing rows {list(shape)} to a column [T, {num_envs}, 2]",
+            )
+        rows = torch.zeros(num_envs, device=context.device)
+        self._expect_error(lambda: storage.write("nothing", rows), "Writing to a column that nobody has declared")
+
+    def _expect_error(self, call: Callable[[], object], what: str) -> None:
+        try:
+            call()
+        except ExtensionError:
+            return
+        except Exception as error:
+            pytest.fail(f"{what} is an ExtensionError, with words for its author. It was {error!r}.", pytrace=False)
+        pytest.fail(f"{what} is an ExtensionError. It went unnoticed; compare with the specs.", pytrace=False)
