@@ -22,7 +22,7 @@ from rslcore.registry import Registry
 from rslcore.seeding import seed_everything
 from rslcore.specs import TensorSpec
 from rslcore.testing.contract import Contract, Options
-from rslcore.testing.driving import Drive, drive, forgets_only_the_done, make_env
+from rslcore.testing.driving import Drive, drive, forgets_only_the_done, make_env, remembers
 from rslcore.testing.fakes import make_observations
 from rslcore.testing.reads import count_host_reads
 from rslcore.testing.values import copied, difference, expect, expect_plain_state, shown, through_a_file
@@ -226,7 +226,7 @@ def expect_resumes(start: Callable[..., Drive], context: Context, what: str) -> 
     results = []
     for driven in (old, new):
         driven.iteration = 2
-        driven.restart(make_env(context), seed=7)
+        driven.restart(make_env(context), seed=7, remembers=remembers(context.config.policy, context.registry))
         actions = driven.collect()
         metrics = driven.algorithm.update(driven.obs)
         results.append(copied({"actions": actions, "metrics": metrics, "state": driven.algorithm.state_dict()}))

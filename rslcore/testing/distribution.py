@@ -136,8 +136,11 @@ class DistributionContract(Contract):
         self, build: Callable[..., Any], outputs_of: Callable[..., Tensor]
     ) -> None:
         """Means over samples are what the formulas say: sampling and `log_prob` are of one distribution."""
-        built = build()
-        first, second = built.params(outputs_of(built, num_rows=1)), built.params(outputs_of(built, 1, num_rows=1))
+        built, moved = build(), build()
+        with torch.no_grad():  # another distribution in its own parameters too, such as a standard deviation
+            for parameter in moved.parameters():
+                parameter.add_(0.3)
+        first, second = built.params(outputs_of(built, num_rows=1)), moved.params(outputs_of(built, 1, num_rows=1))
         params, other = (
             {name: part.detach().expand(NUM_SAMPLES, *part.shape[1:]) for name, part in each.items()}
             for each in (first, second)

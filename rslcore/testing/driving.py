@@ -10,9 +10,10 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import AlgorithmComponent
+from rslcore.config import AlgorithmComponent, NetworkComponent
 from rslcore.context import Context
 from rslcore.protocols import Algorithm, Env
+from rslcore.registry import Registry
 from rslcore.seeding import seed_everything
 
 
@@ -55,9 +56,16 @@ class Drive:
             self.iteration += 1
         return metrics
 
-    def restart(self, env: Env, seed: int) -> None:
-        """Go on in a fresh env, with the random numbers of a seed, as a resumed run does."""
-        self.algorithm.load_state_dict(self.algorithm.state_dict())
+    def restart(self, env: Env, seed: int, remembers: bool) -> None:
+        """Go on in a fresh env, with the random numbers of a seed, as a resumed run does.
+
+        Args:
+            env: The fresh env.
+            seed: Of the random numbers.
+            remembers: Whether networks remember the episodes of the old env, which loading a state makes them forget.
+        """
+        if remembers:
+            self.algorithm.load_state_dict(self.algorithm.state_dict())
         self.algorithm.reset()
         self.algorithm.train_mode()
         seed_everything(seed)
@@ -87,6 +95,17 @@ def drive(context: Context, component: AlgorithmComponent | None = None, seed: i
     obs = env.reset()
     algorithm.train_mode()
     return Drive(algorithm, env, context.num_steps_per_env, obs)
+
+
+def remembers(config: Any, registry: Registry) -> bool:
+    """Whether a network of a config is recurrent."""
+    if isinstance(config, NetworkComponent):
+        return hasattr(registry.factory("network", config.name), "state_specs")
+    if isinstance(config, tuple):
+        return any(remembers(item, registry) for item in config)
+    if not attrs.has(type(config)):
+        return False
+    return any(remembers(getattr(config, field.name), registry) for field in attrs.fields(type(config)))
 
 
 def forgets_only_the_done(

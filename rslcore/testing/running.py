@@ -15,6 +15,9 @@ from rslcore.device import limited_threads
 from rslcore.errors import RslcoreError
 from rslcore.testing.contract import Contract
 
+UNUSED = ("cacheprovider", "terminal", "faulthandler", "logging", "unraisableexception", "threadexception")
+"""Parts of pytest that print, or that take longer than the tests."""
+
 
 @attrs.frozen
 class Outcome:
@@ -63,7 +66,7 @@ def run_contract(case: type[Contract], select: str = "") -> list[Outcome]:
         file = Path(folder) / "test_contract.py"
         file.write_text("")
         arguments = [str(file), "--rootdir", folder, "-c", os.devnull, "--import-mode=importlib", "--assert=plain"]
-        without = [f"-pno:{name}" for name in ("cacheprovider", "terminal", "faulthandler", "logging")]
+        without = [f"-pno:{name}" for name in UNUSED]
         selected = ["-k", select] if select else []
         code = pytest.main([*arguments, *without, *selected], plugins=[collector])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not collector.outcomes:
