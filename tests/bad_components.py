@@ -252,8 +252,6 @@ class UndocumentedConfig:
     """Bad."""
 
     fault: str = ""
-    sizes: list[int] = option((), "Can be changed.")
-    weights: torch.Tensor | None = option(None, "YAML cannot write it.")
 
 
 class BadLogger:

@@ -10,9 +10,11 @@ import yaml
 
 from rslcore.checking.report import Line
 from rslcore.config import load_config, structure, unstructure
-from rslcore.errors import ConfigError, RslcoreError
+from rslcore.config.classes import find_class_faults
+from rslcore.errors import ConfigError, RslcoreError, listed
 from rslcore.registry import Entry, Recipe, Registry
-from rslcore.testing.configs import fill_required, find_config_faults
+from rslcore.registry.targets import import_target
+from rslcore.testing.configs import fill_required, find_undocumented
 from rslcore.testing.defaults import COMPONENT_CLASSES, COMPONENTS
 
 PARTS = {
@@ -33,10 +35,7 @@ def check_component(entry: Entry, registry: Registry) -> Iterator[Line]:
     except Exception as error:  # a module of the plugin may fail in any way
         faults.append(f"Its factory does not import: {_shown(error)}.")
     try:
-        config_class = registry.config_class(entry.kind, entry.full_name)
-        faults += [f"{fault[0].upper()}{fault[1:]}." for fault in find_config_faults(config_class)]
-        if not faults:
-            faults += _find_default_faults(config_class, entry, registry)
+        faults += _find_config_faults(import_target(entry.config), entry, registry)
     except Exception as error:
         faults.append(f"Its config does not import: {_shown(error)}.")
     if not entry.summary.strip():
@@ -59,6 +58,15 @@ def _find_signature_faults(factory: Any, entry: Entry) -> list[str]:
     return []
 
 
+def _find_config_faults(config_class: Any, entry: Entry, registry: Registry) -> list[str]:
+    """What is wrong with the class; only where nothing is, with the config of its defaults."""
+    if faults := find_class_faults(config_class):
+        return [f"In '{entry.config}', {fault}." for fault in faults]
+    if silent := find_undocumented(config_class):
+        return [f"In '{entry.config}', {listed(silent)} says nothing of its meaning; write `option(default, doc)`."]
+    return _find_default_faults(config_class, entry, registry)
+
+
 def _find_default_faults(config_class: type[Any], entry: Entry, registry: Registry) -> list[str]:
     """What is wrong with the config of defaults: it is structured like one that a user wrote."""
     try:
@@ -70,7 +78,7 @@ def _find_default_faults(config_class: type[Any], entry: Entry, registry: Regist
         config = structure({"name": entry.full_name, **options}, component_class, registry)
         again = structure(yaml.safe_load(yaml.safe_dump(unstructure(config))), component_class, registry)
     except ConfigError as error:
-        return [f"Its defaults are no valid config: {error}."]
+        return [f"Its defaults are no valid config: {'; '.join(map(str, error.problems))}."]
     except yaml.representer.RepresenterError as error:
         return [f"Its defaults hold what YAML cannot write: {error.args[-1]!r}."]
     return [] if config == again else ["Its defaults, written as YAML, are not read back equal."]
@@ -82,7 +90,8 @@ def check_recipe(recipe: Recipe, registry: Registry) -> Line:
     try:
         load_config(recipe.full_name, registry=registry)
     except RslcoreError as error:
-        return Line(subject, "mend", f"It is no valid config: {error}")
+        problems = error.problems if isinstance(error, ConfigError) else (error,)
+        return Line(subject, "mend", f"It is no valid config: {'; '.join(map(str, problems))}.")
     return Line(subject, "ok", "It is a valid config.")
 
 

@@ -25,7 +25,7 @@ from rslcore.testing.contract import Contract, Options
 from rslcore.testing.driving import Drive, drive, forgets_only_the_done, make_env, remembers
 from rslcore.testing.fakes import make_observations
 from rslcore.testing.reads import count_host_reads
-from rslcore.testing.values import copied, difference, expect, expect_plain_state, shown, through_a_file
+from rslcore.testing.values import copied, difference, expect, expect_plain_state, reason, shown, through_a_file
 from rslcore.training import train
 
 
@@ -199,7 +199,7 @@ class AlgorithmContract(Contract):
             return
         except Exception as error:
             pytest.fail(
-                f"An env without the groups that are needed is a ConfigError. It was {error!r}.",
+                f"An env without the groups that are needed is a ConfigError. It was a {reason(error)}.",
                 pytrace=False,
             )
 

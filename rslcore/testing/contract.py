@@ -23,7 +23,7 @@ from rslcore.errors import ConfigError, listed
 from rslcore.registry import KINDS, Entry, Registry
 from rslcore.seeding import seed_everything
 from rslcore.specs import EnvSpec
-from rslcore.testing.configs import find_config_faults
+from rslcore.testing.configs import find_undocumented
 from rslcore.testing.defaults import COMPONENT_CLASSES, COMPONENTS
 from rslcore.testing.fakes import make_context
 from rslcore.testing.registry import installed_registry
@@ -197,10 +197,14 @@ class Contract:
 
     # The config
 
-    def test_config_class_is_sound(self, entry: Entry, registry: Registry) -> None:
-        """Every option has a type, a meaning, and values that YAML can write."""
-        faults = find_config_faults(registry.config_class(self.kind, entry.full_name))
-        expect(not faults, "The config class should hold documented, plain, unchangeable options: " + "; ".join(faults))
+    def test_config_says_what_options_mean(self, entry: Entry, registry: Registry) -> None:
+        """For `rslcore describe`."""
+        silent = find_undocumented(registry.config_class(self.kind, entry.full_name))
+        expect(
+            not silent,
+            f"Every option of a config says what it means. {listed(silent)} of '{entry.config}' says nothing; write it "
+            "with `option(default, doc)`.",
+        )
 
     def test_config_comes_back_from_yaml_as_it_was(self, component: Options, registry: Registry) -> None:
         """What is written into a run's folder is read back equal."""

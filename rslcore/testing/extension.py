@@ -28,7 +28,7 @@ from rslcore.testing.driving import Drive, drive, forgets_only_the_done
 from rslcore.testing.fakes import make_observations
 from rslcore.testing.reads import count_host_reads
 from rslcore.testing.spying import Call, Spy, SpyRegistry, read_only
-from rslcore.testing.values import copied, difference, expect, expect_plain_state, shown
+from rslcore.testing.values import copied, difference, expect, expect_plain_state, reason, shown
 
 
 class ExtensionContract(Contract):
@@ -234,8 +234,8 @@ class ExtensionContract(Contract):
             return
         except Exception as error:
             pytest.fail(
-                f"An env without a group that the extension reads is a ConfigError. It was a {type(error).__name__}: "
-                f"{error}; `rslcore.observations.vector_size` and `find_groups` check it.",
+                f"An env without a group that the extension reads is a ConfigError. It was a {reason(error)}; "
+                f"`rslcore.observations.vector_size` and `find_groups` check it.",
                 pytrace=False,
             )
 

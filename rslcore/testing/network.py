@@ -28,7 +28,7 @@ from rslcore.testing.modules import (
     expect_round_trip,
     expect_unchanged,
 )
-from rslcore.testing.values import copied, difference, expect, shown
+from rslcore.testing.values import copied, difference, expect, reason, shown
 
 NUM_OUTPUTS = 5
 
@@ -143,7 +143,7 @@ class NetworkContract(Contract):
         except Exception as error:
             pytest.fail(
                 f"A group that the env does not have is a ConfigError when a network is built. It was a "
-                f"{type(error).__name__}: {error}; `rslcore.observations.vector_size` and `find_groups` check it.",
+                f"{reason(error)}; `rslcore.observations.vector_size` and `find_groups` check it.",
                 pytrace=False,
             )
 

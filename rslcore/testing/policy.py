@@ -29,7 +29,7 @@ from rslcore.testing.modules import (
     expect_round_trip,
     expect_unchanged,
 )
-from rslcore.testing.values import copied, difference, expect, shown
+from rslcore.testing.values import copied, difference, expect, reason, shown
 
 
 class PolicyContract(Contract):
@@ -75,7 +75,8 @@ class PolicyContract(Contract):
         except Exception as error:
             pytest.fail(
                 f"A policy is built without its env to act elsewhere (`context.env` is None and `context.restoring` "
-                f"True). That raised {error!r}; build from `context.env_spec`, and fetch nothing while restoring.",
+                f"True). That raised a {reason(error)}; build from `context.env_spec`, and fetch nothing while "
+                "restoring.",
                 pytrace=False,
             )
         alone.load_state_dict(policy.state_dict())
@@ -137,7 +138,7 @@ class PolicyContract(Contract):
         except Exception as error:
             pytest.fail(
                 f"A group that the env does not have is a ConfigError when a policy is built. It was a "
-                f"{type(error).__name__}: {error}; build networks with `context.build`.",
+                f"{reason(error)}; build networks with `context.build`.",
                 pytrace=False,
             )
 

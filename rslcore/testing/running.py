@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from rslcore.device import limited_threads
-from rslcore.errors import RslcoreError
+from rslcore.errors import PluginFaultError, RslcoreError
 from rslcore.testing.contract import Contract
 
 UNUSED = ("cacheprovider", "terminal", "faulthandler", "logging", "unraisableexception", "threadexception")
@@ -101,7 +101,7 @@ def _to_outcome(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.T
     if call.excinfo is None:
         return Outcome(item.name, report.outcome)
     error = call.excinfo.value
-    is_refusal = isinstance(error, RslcoreError)
+    is_refusal = isinstance(error, RslcoreError) and not isinstance(error, PluginFaultError)
     sentence = getattr(error, "msg", None) or str(error)
     if not isinstance(error, pytest.fail.Exception | pytest.skip.Exception | RslcoreError):
         entry = call.excinfo.traceback[-1]

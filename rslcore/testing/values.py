@@ -11,6 +11,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from rslcore.errors import PluginFaultError
+
 
 def expect(condition: bool, sentence: str) -> None:
     """Fail a test with a sentence, and without a traceback, unless a condition holds."""
@@ -55,6 +57,12 @@ def difference(first: Any, second: Any, at: str = "", tolerance: float = 0.0) ->
         return None
     same = first is second or (type(first) is type(second) and first == second)
     return None if same else f"{where} is {first!r} and {second!r}"
+
+
+def reason(error: BaseException) -> str:
+    """An exception in words: that of a component's own code, where the core has said whose code it is."""
+    cause = error.__cause__ if isinstance(error, PluginFaultError) and error.__cause__ is not None else error
+    return f"{type(cause).__name__}: {cause}"
 
 
 def shown(value: Any) -> str:
