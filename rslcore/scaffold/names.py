@@ -70,7 +70,8 @@ class PluginNames:
     @property
     def component_class(self) -> str:
         """`ActionRateExtension`: with the kind, so that no name is one that the module imports."""
-        return f"{self.camel}{self.kind.capitalize()}"
+        kind = self.kind.capitalize()
+        return self.camel if self.camel.removesuffix(kind) not in ("", self.camel) else f"{self.camel}{kind}"
 
     @property
     def camel(self) -> str:
