@@ -73,7 +73,7 @@ class NoveltyExtension(Extension):
 
     def shape_reward(self, transition: Transition, rewards: Tensor) -> Tensor:
         """Add the novelty of what the step led to."""
-        reward = self.config.weight * self._error(transition.next_obs["policy"])
+        reward = self.config.weight * transition.next_obs["novelty"].squeeze(-1)
         self._means.add({"Novelty/reward": reward.mean()})
         return rewards + reward
 
