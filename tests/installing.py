@@ -19,6 +19,7 @@ def install_source(project: Path, site: Path) -> list[Path]:
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {metadata['name']}\nVersion: {metadata['version']}\n"
         + "".join(f"Requires-Dist: {requirement}\n" for requirement in metadata["dependencies"])
+        + f"Description-Content-Type: text/markdown\n\n{(project / 'README.md').read_text()}"
     )
     entry_points = metadata["entry-points"]["rslcore"].items()
     (info / "entry_points.txt").write_text("[rslcore]\n" + "".join(f"{k} = {v}\n" for k, v in entry_points))
