@@ -98,7 +98,7 @@ def test_without_the_plugin_messages_say_what_is_missing(trained, folder):
     assert re.search(r"^novelty +rslcore-novelty +0\.1\.0 +disabled", table, re.MULTILINE)
     message = run("rslcore --no-plugin novelty train novelty", folder, code=2)
     assert "there is no recipe 'novelty'" in message
-    assert message.rstrip().endswith("disabled: novelty")
+    assert "; disabled: novelty;" in message
     message = run("RSLCORE_DISABLED_PLUGINS=rslcore-novelty rslcore eval logs/novelty", folder, code=2)
     assert "rslcore-novelty" in message
     assert "Traceback" not in message
