@@ -146,9 +146,10 @@ class EnvContract(Contract):
             expect_flags(step)
             if bool(step.dones.any()):
                 return step.dones, step
+            gap = None if step.final_obs is None else difference(copied(step.final_obs), copied(step.obs))
             expect(
-                step.final_obs is None,
-                "`final_obs` is None where no episode ended. It is given in a step that ended none.",
+                gap is None,
+                f"Where no episode ended, `final_obs` is None or equals `obs`. It is something else: {gap}.",
             )
         limit = env.spec.max_episode_length
         pytest.skip(f"no episode ended in {num_steps} steps (limit {limit}); override `num_steps` to see one end")
