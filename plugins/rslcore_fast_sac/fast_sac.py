@@ -21,7 +21,7 @@ from rslcore.batch import ReplayBatch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
-from rslcore.extension import ExtensionList, Transition
+from rslcore.extension_list import HOOKS, ExtensionList
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
@@ -31,6 +31,10 @@ from rslcore.specs import TensorSpec
 from rslcore_fast_sac.checks import build_replay, build_soft_actor_critic, check_actions, check_learning_starts
 from rslcore_fast_sac.config import FastSacConfig
 from rslcore_fast_sac.losses import actor_loss, critic_loss, soft_values, temperature_loss
+
+
+CALLS = frozenset(HOOKS) - {"after_rollout", "after_returns", "augment", "after_update"}
+"""Hooks that are called: all but those of a rollout, and of rows that are added to its minibatches."""
 
 
 class Temperature(nn.Module):
@@ -64,7 +68,7 @@ class FastSac:
         self.config = config
         self.device = context.device
         check_actions(context)
-        self.extensions = ExtensionList(config.extensions, context)
+        self.extensions = ExtensionList(config.extensions, context, CALLS)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
         self.policy = build_soft_actor_critic(root, policy)
         self.storage = build_replay(root, storage)
@@ -115,7 +119,7 @@ class FastSac:
         """Store what the env made of the last actions."""
         assert self._acted is not None
         hooks = self.extensions.hooks
-        transition = Transition(*self._acted, step)
+        transition = self.extensions.transition(*self._acted, step)
         rewards = step.rewards
         for shape_reward in hooks.shape_reward:
             rewards = shape_reward(transition, rewards)
@@ -185,6 +189,8 @@ class FastSac:
 
         self.optimizer.zero_grad()
         loss.backward()
+        for after_backward in self.extensions.hooks.after_backward:
+            after_backward(batch, outputs)
         self.optimizer.step()
         for after_minibatch in self.extensions.hooks.after_minibatch:
             after_minibatch(batch, outputs)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rslcore.batch import ReplayBatch
 from rslcore.context import Context
-from rslcore.errors import CheckpointError
+from rslcore.errors import CheckpointError, ExtensionError, nearest
 from rslcore.modules import find_misfits
 from rslcore.specs import TensorSpec
 from rslcore_replay.config import ReplayConfig
@@ -62,29 +62,45 @@ class Replay:
         self._num_steps = 0  # that are complete
 
     def add_fields(self, fields: Mapping[str, TensorSpec]) -> None:
-        """Declare columns. Raises ValueError for a name that is taken."""
+        """Declare columns. Raises ExtensionError for a name that is taken."""
         for name, spec in fields.items():
             if name in self._fields or name in self._others:
-                raise ValueError(f"the storage has a field '{name}' already; choose another name")
+                raise ExtensionError(f"the storage has a field '{name}' already; choose another name")
             self._fields[name] = spec
 
     # Writing
 
     def write(self, name: str, rows: Tensor) -> None:
-        """Copy `rows [N, ...]` into the current step of a column."""
+        """Copy `rows [N, ...]` into the current step of a column.
+
+        Raises:
+            ExtensionError: There is no such column, or the rows have another shape.
+        """
         if not self._columns:
             self._allocate()
-        self._columns[name][self._step].copy_(rows)
+        if name not in self._columns:
+            near = nearest(name, self._fields)
+            raise ExtensionError(f"the storage has no column '{name}', which `fields` must declare{near}")
+        row = self._columns[name][self._step]
+        if rows.shape != row.shape:  # `copy_` would spread fewer numbers over the row
+            raise ExtensionError(f"column '{name}' has rows of shape {list(row.shape)}, not {list(rows.shape)}")
+        row.copy_(rows)
 
     def write_obs(self, obs: TensorDict) -> None:
-        """Copy the observation groups `[N, ...]` into the current step."""
-        for group in self._groups:
-            self.write(f"obs/{group}", obs[group])
+        """Copy the observation groups `[N, ...]` into the current step. Raises ExtensionError as `write`."""
+        self._write_groups("obs", obs)
 
     def write_next_obs(self, obs: TensorDict) -> None:
-        """Copy the true observation groups after the current step, `[N, ...]`."""
+        """Copy the true observation groups after the current step, `[N, ...]`. Raises ExtensionError as `write`."""
+        self._write_groups("next_obs", obs)
+
+    def _write_groups(self, prefix: str, obs: TensorDict) -> None:
         for group in self._groups:
-            self.write(f"next_obs/{group}", obs[group])
+            if group not in obs:
+                raise ExtensionError(
+                    f"there is no observation group '{group}' though an extension or the env declares it"
+                )
+            self.write(f"{prefix}/{group}", obs[group])
 
     def write_valid(self, valid: Tensor) -> None:
         """Say which rows of the current step are transitions, `[N]`, bool."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from tensordict import TensorDict
 
 from rslcore.config import StorageComponent
 from rslcore.context import Context
-from rslcore.errors import CheckpointError, ConfigError
+from rslcore.errors import CheckpointError, ConfigError, ExtensionError
 from rslcore.protocols import ReplayStorage, RolloutStorage
 from rslcore.registry import default_registry
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
@@ -192,8 +193,34 @@ def test_capacity_below_a_step_is_refused(make_replay):
 
 @pytest.mark.parametrize("name", ["rewards", "terminated", "actions", "valid", "obs/policy"])
 def test_field_that_is_there_is_refused(make_replay, name):
-    with pytest.raises(ValueError, match=f"^the storage has a field '{name}' already; choose another name$"):
+    with pytest.raises(ExtensionError, match=f"^the storage has a field '{name}' already; choose another name$"):
         make_replay().add_fields({name: TensorSpec(())})
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (
+            lambda storage: storage.write("action", torch.zeros(N, 1)),
+            "the storage has no column 'action', which `fields` must declare; did you mean 'actions'?",
+        ),
+        (
+            lambda storage: storage.write("rewards", torch.zeros(N, 1)),
+            "column 'rewards' has rows of shape [2], not [2, 1]",
+        ),
+        (
+            lambda storage: storage.write_next_obs(observation(torch.zeros(1))),
+            "column 'next_obs/policy' has rows of shape [2, 2], not [1, 2]",
+        ),
+        (
+            lambda storage: storage.write_obs(TensorDict({"image": torch.zeros(N, 1, 2, 2)}, batch_size=[N])),
+            "there is no observation group 'policy' though an extension or the env declares it",
+        ),
+    ],
+)
+def test_write_that_does_not_fit_is_refused(make_replay, write, message):
+    with pytest.raises(ExtensionError, match=f"^{re.escape(message)}$"):
+        write(make_replay())
 
 
 def test_state_is_empty_by_default(make_replay):
