@@ -86,6 +86,6 @@ def check_learning_starts(config: FastSacConfig, context: Context, storage: Repl
     if config.learning_starts > storage.capacity:
         raise context.error(
             "learning_starts",
-            f"{config.learning_starts} transitions never are in the replay, which keeps {storage.capacity}; give fewer, or "
-            "raise storage.capacity",
+            f"{config.learning_starts} transitions never are in the replay, which keeps {storage.capacity}; give "
+            "fewer, or raise storage.capacity",
         )

@@ -32,7 +32,6 @@ from rslcore_fast_sac.checks import build_replay, build_soft_actor_critic, check
 from rslcore_fast_sac.config import FastSacConfig
 from rslcore_fast_sac.losses import actor_loss, critic_loss, soft_values, temperature_loss
 
-
 CALLS = frozenset(HOOKS) - {"after_rollout", "after_returns", "augment", "after_update"}
 """Hooks that are called: all but those of a rollout, and of rows that are added to its minibatches."""
 
@@ -150,7 +149,7 @@ class FastSac:
             for batch in self.extensions.draw(batches, config.num_updates, config.batch_size):
                 self._update_batch(cast(ReplayBatch, batch))
             self._has_learned = True
-        self.policy.update_normalization(torch.cat(self._seen))
+        self.policy.update_normalization(TensorDict.cat(self._seen, 0))
         self._seen.clear()
         metrics = self._means.collect()
         for hook in self.extensions.hooks.metrics:

@@ -91,7 +91,9 @@ def train_recipe(seed: int, output: Path, stop_return: float, overrides: list[st
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"halfcheetah-fast_sac-{seed}.json"
     base = Registry.discover()
-    entry = Entry("extension", "episode_curve", f"{__name__}:EpisodeCurve", f"{__name__}:EpisodeCurveConfig", "", SOURCE)
+    entry = Entry(
+        "extension", "episode_curve", f"{__name__}:EpisodeCurve", f"{__name__}:EpisodeCurveConfig", "", SOURCE
+    )
     base.manager.register(Recorder(path, {"task": "halfcheetah", "variant": "fast_sac", "seed": seed}, stop_return))
     registry = Registry([*base.plugins, PluginRow(SOURCE, "ok", "", (entry,))], base.manager)
     run = load_config("halfcheetah_sac", [f"seed={seed}", "loggers=[]", *overrides])

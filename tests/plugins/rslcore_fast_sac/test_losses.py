@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from rslcore_fast_sac.losses import actor_loss, critic_loss, soft_values, temperature_loss
 from rslcore_fast_sac.squashed_gaussian import MAX_LOG_STD, MIN_LOG_STD, log_density, sample, split_outputs
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from rslcore_fast_sac.critics import CriticEnsemble
 from tensordict import TensorDict
 from torch import nn
 
@@ -12,6 +11,7 @@ from rslcore.context import Context
 from rslcore.errors import ConfigError
 from rslcore.registry import default_registry
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore_fast_sac.critics import CriticEnsemble
 
 BOUNDS = ActionSpec(2, low=(-2.0, 0.0), high=(2.0, 1.0))
 
@@ -114,7 +114,8 @@ def test_discrete_actions_are_refused(make_policy):
 def test_recurrent_actor_is_refused(make_policy):
     with pytest.raises(
         ConfigError,
-        match=r"^policy\.actor\.network\.name: 'lstm' is recurrent; a replay hands out no sequences; use 'mlp' or 'cnn'$",
+        match=r"^policy\.actor\.network\.name: 'lstm' is recurrent; a replay hands out no sequences; "
+        r"use 'mlp' or 'cnn'$",
     ):
         make_policy("policy.actor.network={name: lstm}")
 
