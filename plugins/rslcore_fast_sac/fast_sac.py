@@ -22,6 +22,7 @@ from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
 from rslcore.extension_list import HOOKS, ExtensionList
+from rslcore.heads import LatentTap
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
@@ -84,6 +85,9 @@ class FastSac:
         self.optimizer = make_optimizer(config.optimizer, self.modules, self.learning_rate, max_grad_norm=None)
 
         self._target_entropy = config.target_entropy_per_action * num_actions
+        self._latent = LatentTap()
+        if self.extensions.reads_outputs:
+            self._latent.watch(self.policy, "actor")
         self._keeps_final_obs = context.env_spec.keeps_final_obs
         self._inference = InferenceMemory(self.policy, context.device)
         self._has_learned = False
@@ -165,6 +169,7 @@ class FastSac:
             features = policy.features(batch.obs)
             q_values = policy.q_values(features, batch["actions"])
             actions, log_prob = policy.sample(batch.obs)
+            latent = self._latent.take()
             q_of_actor = policy.q_values(features, actions, frozen=True)
         losses = {
             "critic": critic_loss(q_values, targets),
@@ -181,7 +186,7 @@ class FastSac:
         )
         loss = losses["critic"] + losses["actor"] + losses["temperature"]
 
-        outputs = {"q_values": q_values, "targets": targets, "actions": actions, "log_prob": log_prob}
+        outputs = {"q_values": q_values, "targets": targets, "actions": actions, "log_prob": log_prob, **latent}
         for name, (extra, weight) in self.extensions.losses(batch, outputs, tuple(losses)).items():
             loss = loss + weight * extra
             self._means.add({f"Loss/{name}": extra})

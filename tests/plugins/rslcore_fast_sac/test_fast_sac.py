@@ -231,7 +231,9 @@ class Bonus(Extension):
 
     def losses(self, batch, outputs):
         self.batches.append(batch)
+        assert set(outputs) == {"q_values", "targets", "actions", "log_prob", "latent"}
         assert outputs["q_values"].shape == (2, 16)
+        assert outputs["latent"].shape == (16, 8)
         assert outputs["actions"].shape == (16, 1)
         return {"drift": (outputs["q_values"].square().mean(), 0.1)}
 
