@@ -6,6 +6,7 @@ Legend: B rows, A actions, E critics, D features.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 
 import torch
@@ -64,7 +65,8 @@ class SoftActorCritic(nn.Module):
             critic.layer_norm,
         )
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
-        low, high = (torch.tensor(bounds) for bounds in (actions.low, actions.high))
+        unbounded = (math.inf,) * actions.num_actions  # what an env means that says nothing
+        low, high = (torch.tensor(bounds or unbounded) for bounds in (actions.low, actions.high))
         bounded = torch.isfinite(low) & torch.isfinite(high)
         self.register_buffer("low", torch.where(bounded, low, -1.0), persistent=False)
         self.register_buffer("half_range", torch.where(bounded, (high - low) / 2.0, 1.0), persistent=False)

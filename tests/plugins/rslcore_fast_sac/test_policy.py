@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from tensordict import TensorDict
@@ -79,9 +81,9 @@ def test_actions_are_stretched_to_the_bounds(make_policy):
     assert policy.to_env(unit).tolist() == [[-2.0, 0.0], [0.0, 0.75], [2.0, 1.0]]
 
 
-def test_actions_without_bounds_are_in_minus_one_to_one(make_policy):
-    infinity = float("inf")
-    policy = make_policy(actions=ActionSpec(1, low=(-infinity,), high=(infinity,)))
+@pytest.mark.parametrize("bounds", [{}, {"low": (-math.inf,), "high": (math.inf,)}])
+def test_actions_without_bounds_are_in_minus_one_to_one(make_policy, bounds):
+    policy = make_policy(actions=ActionSpec(1, **bounds))
     assert policy.to_env(torch.tensor([[-1.0], [1.0]])).tolist() == [[-1.0], [1.0]]
 
 
