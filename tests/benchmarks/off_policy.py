@@ -110,8 +110,12 @@ def load(folder: Path) -> dict[str, list[dict[str, numpy.ndarray]]]:
         curve = {name: numpy.array(plain[name]) for name in ("steps", "seconds", "cpu_seconds", "returns")}
         sums = numpy.cumsum(numpy.concatenate([[0.0], curve["returns"]]))
         means = (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
-        curve = {name: column[WINDOW - 1 :] for name, column in curve.items()}
-        curves[plain["variant"]].append({**curve, "mean": means, "seed": plain["seed"]})
+        curve = {"mean": means, **{name: column[WINDOW - 1 :] for name, column in curve.items()}}
+        # Of episodes that ended with the same step, of several envs, the last one's mean has them all.
+        last = numpy.append(numpy.diff(curve["steps"]) > 0, True)
+        curves[plain["variant"]].append(
+            {**{name: column[last] for name, column in curve.items()}, "seed": plain["seed"]}
+        )
     return curves
 
 
@@ -128,12 +132,13 @@ def table(curves: dict[str, list[dict[str, numpy.ndarray]]]) -> None:
 
 
 def draw(curves: dict[str, list[dict[str, numpy.ndarray]]], picture: Path) -> None:
-    """Draw all seeds, against CPU time and against env steps."""
+    """Draw all seeds, against time and against env steps."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(13, 4), sharey=True, layout="constrained")
     colours = dict(zip(LABELS, ("tab:blue", "tab:orange"), strict=True))
-    for axes, column, label in zip(panels, ("cpu_seconds", "steps"), ("CPU seconds", "env steps"), strict=True):
+    labels = {"seconds": "wall seconds, on a shared machine", "cpu_seconds": "CPU seconds", "steps": "env steps"}
+    for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for variant, of_variant in curves.items():
             for index, curve in enumerate(of_variant):
                 name = f"{LABELS[variant]}, {len(of_variant)} seeds" if index == 0 else None
