@@ -112,7 +112,7 @@ def load(folder: Path) -> dict[str, list[dict[str, numpy.ndarray]]]:
         means = (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
         curve = {"mean": means, **{name: column[WINDOW - 1 :] for name, column in curve.items()}}
         # Of episodes that ended with the same step, of several envs, the last one's mean has them all.
-        last = numpy.append(numpy.diff(curve["steps"]) > 0, True)
+        last = numpy.diff(curve["steps"], append=numpy.inf) > 0
         curves[plain["variant"]].append(
             {**{name: column[last] for name, column in curve.items()}, "seed": plain["seed"]}
         )
