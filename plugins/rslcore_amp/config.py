@@ -45,6 +45,8 @@ class AmpConfig:
         Range(1),
     )
     task_reward_weight: float = option(
-        0.5, "w_G: factor on the reward that is there already, of the env and of extensions before this one.", Range(0.0)
+        0.5,
+        "w_G: factor on the reward that is there already, of the env and of extensions before this one.",
+        Range(0.0),
     )
     style_reward_weight: float = option(0.5, "w_S: factor on the style reward, which is in [0, 1].", Range(0.0))

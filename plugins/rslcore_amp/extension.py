@@ -79,7 +79,10 @@ class Amp(Extension):
         self.replay.add(self._rollout)
         self._means.add({f"{self._section}/style_reward": style.sum() / max(len(self._rollout), 1)})
         if not len(self.replay):
-            raise ExtensionError("'amp' has seen no step whose two observations are of one episode, nothing to compare")
+            raise ExtensionError(
+                f"'{self._name}' has seen no step whose two observations are of one episode, "
+                "nothing to compare with the reference"
+            )
 
     def samplers(self, num_updates: int, batch_size: int) -> Mapping[str, Iterator[dict[str, Tensor]]]:
         """For each minibatch as many transitions of the policy's past, and of the reference."""

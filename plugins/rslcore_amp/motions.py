@@ -14,6 +14,7 @@ import importlib.resources
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -28,7 +29,9 @@ Arrays = dict[str, NDArray[numpy.generic]]
 
 def save_motions(path: Path, motions: Sequence[Mapping[str, NDArray[numpy.float32]]]) -> None:
     """Write motions, each with its observations `[frames, D]` by group, the same groups in all."""
-    arrays = {f"obs/{group}": numpy.concatenate([motion[group] for motion in motions]) for group in motions[0]}
+    arrays: dict[str, Any] = {
+        f"obs/{group}": numpy.concatenate([motion[group] for motion in motions]) for group in motions[0]
+    }
     lengths = [len(next(iter(motion.values()))) for motion in motions]
     with path.open("wb") as file:  # given a name, numpy would add a suffix to it
         numpy.savez_compressed(file, num_frames=numpy.array(lengths, dtype=numpy.int64), **arrays)
@@ -63,14 +66,16 @@ def _read(motions: str, context: Context) -> Arrays:
     try:
         if separator and not path.exists():
             path = Path(str(importlib.resources.files(package).joinpath(inside)))
-        with numpy.load(path, allow_pickle=False) as file:
+        file = numpy.load(path, allow_pickle=False)
+        if isinstance(file, numpy.ndarray):
+            raise ValueError("it is an .npy file of one array")
+        with file:
             return {name: file[name] for name in file.files}
     except (FileNotFoundError, ModuleNotFoundError):
         near = nearest(path.name, [file.name for file in path.parent.glob("*.npz")] if path.parent.is_dir() else [])
         hint = "give a file that `python -m rslcore_amp.record` made, or one of its layout"
         raise context.error("motions", f"there is no file '{motions}'{near}; {hint}") from None
-    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        # A file with a pickle is a ValueError, an .npy file an AttributeError.
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:  # an array of objects is a ValueError
         raise context.error("motions", f"'{motions}' is no .npz file of plain arrays ({error})") from error
 
 

@@ -117,8 +117,10 @@ def draw(folder: Path, output: Path) -> None:
     import matplotlib.pyplot as plt
 
     speed = numpy.mean(load(folder / "reference.json")["final_speeds"])
-    print(f"| variant | seed | speed, m/s | share of the reference's | seconds |\n|---|---|---|---|---|\n"
-          f"| reference | 1 | {describe(load(folder / 'reference.json')['final_speeds'])} | | |")
+    print(
+        f"| variant | seed | speed, m/s | share of the reference's | seconds |\n|---|---|---|---|---|\n"
+        f"| reference | 1 | {describe(load(folder / 'reference.json')['final_speeds'])} | | |"
+    )
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     axes.axhline(speed, color="grey", linestyle="--", linewidth=1, label="the reference")
     axes.axhline(speed / 2, color="grey", linestyle=":", linewidth=1, label="half of it")

@@ -139,6 +139,4 @@ def test_load_pairs_of_another_kind_of_file_executes_nothing(load, tmp_path, con
         path.write_text("" if content == "empty" else "frames")
     with pytest.raises(ConfigError) as caught:
         load(str(path))
-    assert str(caught.value).startswith(
-        f"algorithm.extensions[0].motions: '{path}' is no .npz file of plain arrays ("
-    )
+    assert str(caught.value).startswith(f"algorithm.extensions[0].motions: '{path}' is no .npz file of plain arrays (")
