@@ -27,14 +27,12 @@ from rslcore.errors import ConfigError, Problem, listed, nearest
 Arrays = dict[str, NDArray[numpy.generic]]
 
 
-def save_motions(path: Path, motions: Sequence[Mapping[str, NDArray[numpy.float32]]]) -> None:
-    """Write motions, each with its observations `[frames, D]` by group, the same groups in all."""
-    arrays: dict[str, Any] = {
-        f"obs/{group}": numpy.concatenate([motion[group] for motion in motions]) for group in motions[0]
-    }
-    lengths = [len(next(iter(motion.values()))) for motion in motions]
+def save_motions(path: Path, motions: Sequence[NDArray[numpy.float32]], sizes: Mapping[str, int]) -> None:
+    """Write motions `[frames, D]`, which have groups of `sizes` features side by side."""
+    parts = numpy.split(numpy.concatenate(motions), numpy.cumsum(list(sizes.values()))[:-1], axis=1)
+    arrays: dict[str, Any] = {f"obs/{group}": part for group, part in zip(sizes, parts, strict=True)}
     with path.open("wb") as file:  # given a name, numpy would add a suffix to it
-        numpy.savez_compressed(file, num_frames=numpy.array(lengths, dtype=numpy.int64), **arrays)
+        numpy.savez_compressed(file, num_frames=numpy.array(list(map(len, motions))), **arrays)
 
 
 def load_pairs(motions: str, sizes: Mapping[str, int], context: Context) -> Tensor:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,43 +16,40 @@ from numpy.typing import NDArray
 from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.device import resolve_device
-from rslcore.errors import RslcoreError
+from rslcore.errors import ConfigError, RslcoreError
 from rslcore.evaluation import InferencePolicy, load_policy
+from rslcore.observations import concatenate
 from rslcore.protocols import Env
 from rslcore.registry import default_registry
 from rslcore.run.folder import CONFIG_FILE, RunFolder
 from rslcore.training import num_steps_per_env
 from rslcore_amp.motions import save_motions
 
-Motion = dict[str, NDArray[numpy.float32]]
 
-
-def record(env: Env, policy: InferencePolicy, episodes: int) -> list[Motion]:
-    """Play whole episodes and return the 1-D observation groups of each, `[frames, D]` float32.
+def record(env: Env, policy: InferencePolicy, groups: Sequence[str], episodes: int) -> list[NDArray[numpy.float32]]:
+    """Play whole episodes and return 1-D observation groups of each, side by side, `[frames, D]`.
 
     A motion begins with an episode's first observation and ends with its last one, if the env keeps that. Every env
     plays the same number of episodes, give or take one.
     """
     num_envs = env.spec.num_envs
     left = [episodes // num_envs + (index < episodes % num_envs) for index in range(num_envs)]
-    names = [name for name, spec in env.spec.observations.items() if len(spec.shape) == 1]
-    running: list[list[Motion]] = [[] for _ in range(num_envs)]
-    motions: list[Motion] = []
+    running: list[list[NDArray[numpy.float32]]] = [[] for _ in left]
+    motions = []
     obs = env.reset()
     while any(left):
         step = env.step(policy(obs))
-        before = {name: obs[name].float().cpu().numpy() for name in names}
-        last = {} if step.final_obs is None else {name: step.final_obs[name].float().cpu().numpy() for name in names}
-        valid = [True] * num_envs if step.valid is None else step.valid.tolist()
-        for index in range(num_envs):
-            if valid[index] and left[index]:
-                running[index].append({name: before[name][index] for name in names})
-        for index in step.dones.nonzero().flatten().tolist():
-            if left[index]:
-                frames = running[index] + ([{name: last[name][index] for name in names}] if last else [])
-                motions.append({name: numpy.stack([frame[name] for frame in frames]) for name in names})
-                left[index] -= 1
-            running[index] = []
+        before = concatenate(obs, groups).cpu().numpy()
+        last = None if step.final_obs is None else concatenate(step.final_obs, groups).cpu().numpy()
+        resetting = [False] * num_envs if step.valid is None else (~step.valid).tolist()
+        for index, done in enumerate(step.dones.tolist()):
+            if not resetting[index]:
+                running[index].append(before[index])
+            if done:
+                if left[index]:
+                    motions.append(numpy.stack(running[index] + ([] if last is None else [last[index]])))
+                    left[index] -= 1
+                running[index] = []
         policy.reset(step.resets)
         obs = step.obs
     return motions
@@ -78,14 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed = config.seed + 10_000 if given.seed is None else given.seed
         context = Context(registry, config, resolve_device("cpu"), seed, num_steps_per_env(config), restoring=True)
         with contextlib.closing(context.build(config.env, "env")) as env:
-            motions = record(env, policy, given.episodes)
-        save_motions(given.output, motions)
-    except (RslcoreError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    frames = sum(len(next(iter(motion.values()))) for motion in motions)
-    groups = ", ".join(f"{name} [{rows.shape[1]}]" for name, rows in motions[0].items())
-    print(f"{given.output}: {len(motions)} motions, {frames:,} frames of {groups}")
+            specs = env.spec.observations
+            sizes = {group: spec.size for group, spec in specs.items() if len(spec.shape) == 1}
+            if not sizes:
+                raise ConfigError.at("env", "has no 1-D observation group to record")
+            motions = record(env, policy, tuple(sizes), given.episodes)
+        save_motions(given.output, motions, sizes)
+    except (RslcoreError, OSError, ValueError) as error:  # a policy that misses a group raises ValueError
+        parser.exit(2, f"error: {error}\n")
+    groups = ", ".join(f"{group} [{size}]" for group, size in sizes.items())
+    print(f"{given.output}: {len(motions)} motions, {sum(map(len, motions)):,} frames of {groups}")
 
 
 if __name__ == "__main__":

@@ -38,8 +38,10 @@ def test_load_pairs_takes_other_floats_and_integers(load, write_motions):
 
 def test_save_motions_is_read_back(load, tmp_path):
     path = tmp_path / "walk"
-    save_motions(path, [{"policy": numpy.full((length, 2), length, dtype=numpy.float32)} for length in (2, 4)])
+    motions = [numpy.full((length, 3), length, dtype=numpy.float32) for length in (2, 4)]
+    save_motions(path, motions, {"policy": 2, "height": 1})
     assert load(str(path))[:, :, 0].tolist() == [[2, 2], [4, 4], [4, 4], [4, 4]]
+    assert load(str(path), {"height": 1, "policy": 2}).shape == (4, 2, 3)
 
 
 def test_load_pairs_from_a_package(load):

@@ -61,15 +61,21 @@ def test_record_takes_overrides_of_the_config(runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("changes", "message"),
     [
-        (["nowhere", "--output", "x.npz"], "error: there is no run 'nowhere'"),
-        (["nowhere", "--output", "x.npz", "--episodes", "0"], "error: --episodes should be at least 1, it is 0"),
+        (["env.groups={speeds: [1, 3]}"], "the policy needs the observation group 'policy', it was given 'speeds'"),
+        (["--checkpoint", "7"], "the run '{run}' has no checkpoint of iteration 7; it has 2"),
     ],
-    ids=["run", "episodes"],
+    ids=["groups", "checkpoint"],
 )
-def test_record_what_is_wrong_is_a_message(arguments, message, capsys):
+def test_record_what_does_not_fit_is_a_message(runs, tmp_path, changes, message, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        main([str(runs["cartpole"]), "--output", str(tmp_path / "x.npz"), *changes])
     assert ended.value.code == 2
-    assert capsys.readouterr().err.endswith(f"{message}\n")
+    assert capsys.readouterr().err == f"error: {message.format(run=runs['cartpole'])}\n"
+
+
+def test_record_no_episodes_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["nowhere", "--output", "x.npz", "--episodes", "0"])
+    assert capsys.readouterr().err.endswith("error: --episodes should be at least 1, it is 0\n")
