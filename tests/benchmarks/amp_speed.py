@@ -36,7 +36,7 @@ COLOURS = {"style": "tab:blue", "no_reward": "tab:orange"}
 LABELS = {"style": "style reward alone", "no_reward": "no reward"}
 EPISODE_LENGTH = 1000
 REFERENCE = ("iterations=427", "experiment=reference")
-"""Overrides of the recipe `halfcheetah`: after as many iterations few of its episodes are bad ones, and none recorded."""
+"""Overrides of the recipe `halfcheetah`: after as many iterations few of its episodes are bad, none of the recorded."""
 
 
 class SpeedPlugin:
