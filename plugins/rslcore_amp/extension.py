@@ -48,7 +48,6 @@ class Amp(Extension):
         self.replay = ReplayBuffer(config.replay_size, num_features, context.device)
         self._steps: list[tuple[Tensor, Tensor, Tensor]] = []  # pairs, whether linked, style rewards
         self._means = Means()
-        self._name, self._section = "amp", "AMP"
         if context.env is not None:  # a policy that is loaded for acting needs no motions
             sizes = {group: vector_size(context, [group]) for group in config.groups}
             self.reference = load_pairs(config.motions, sizes, context).to(context.device)
