@@ -44,10 +44,12 @@ class ReplayBuffer:
         return self._rows[torch.randint(self._size, (num_rows,), device=self._rows.device)]
 
     def state_dict(self) -> dict[str, Any]:
-        """What it holds, the oldest first."""
-        return {"rows": self._rows[: self._size].roll(-self._next if self._size == len(self._rows) else 0, 0)}
+        """What it holds, and where the next row goes."""
+        return {"rows": self._rows[: self._size].clone(), "next": self._next}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`; the newest ones if it holds fewer than were saved."""
-        self._next = self._size = 0
-        self.add(state["rows"][-len(self._rows) :].to(self._rows.device))
+        """The inverse of `state_dict`: the same draws follow. If it holds fewer than were saved, the newest stay."""
+        capacity = len(self._rows)
+        oldest_first = state["rows"].roll(-state["next"], 0)[-capacity:]
+        self._next, self._size = state["next"] if len(oldest_first) == capacity else 0, 0
+        self.add(oldest_first.to(self._rows.device))

@@ -15,7 +15,9 @@ def rows(*numbers):
 
 
 def held(buffer):
-    return buffer.state_dict()["rows"][:, 0, 0].tolist()
+    """What a buffer holds, the oldest first."""
+    state = buffer.state_dict()
+    return state["rows"][:, 0, 0].roll(-state["next"]).tolist()
 
 
 def test_add_keeps_all_while_there_is_room():
@@ -58,9 +60,13 @@ def test_load_state_dict_goes_on_as_if_nothing_had_happened(numbers):
     for number in numbers:
         buffer.add(rows(number))
     restored.load_state_dict(buffer.state_dict())
+    drawn = []
     for each in (buffer, restored):
         each.add(rows(9))
+        torch.manual_seed(1)
+        drawn.append(each.sample(20).flatten().tolist())
     assert held(restored) == held(buffer)
+    assert drawn[0] == drawn[1]
 
 
 def test_load_state_dict_of_a_larger_buffer_keeps_the_newest():
@@ -68,3 +74,12 @@ def test_load_state_dict_of_a_larger_buffer_keeps_the_newest():
     buffer.add(rows(1, 2, 3))
     smaller.load_state_dict(buffer.state_dict())
     assert held(smaller) == [2.0, 3.0]
+
+
+def test_load_state_dict_of_a_smaller_buffer_keeps_all():
+    buffer, larger = ReplayBuffer(4, 1, CPU), ReplayBuffer(6, 1, CPU)
+    for number in range(6):
+        buffer.add(rows(number))
+    larger.load_state_dict(buffer.state_dict())
+    larger.add(rows(6))
+    assert held(larger) == [2.0, 3.0, 4.0, 5.0, 6.0]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 
+import attrs
 import numpy
 import pytest
 import torch
 
 from rslcore.config import load_config
+from rslcore.context import Context
 from rslcore.errors import ConfigError
 from rslcore.evaluation import load_policy
+from rslcore.registry import default_registry
 from rslcore.run.checkpoint import load_checkpoint
-from rslcore.training import train
+from rslcore.training import build_algorithm, num_steps_per_env, train
 
 COUNT = ("env.id=rslcore_tests/Count-v0", "iterations=3")
 """An env that observes `[number of the episode, steps of the episode]`."""
@@ -38,8 +41,12 @@ def load_state(result):
     return load_checkpoint(result.path / f"model_{result.iteration}.pt").algorithm
 
 
+def replay_rows(state, name="amp"):
+    return state["extensions"][name]["replay"]["rows"]
+
+
 def replayed(result, name="amp"):
-    return load_state(result)["extensions"][name]["replay"]["rows"]
+    return replay_rows(load_state(result), name)
 
 
 def test_train_pairs_only_what_follows_in_one_episode(small_config, amp, tmp_path):
@@ -102,9 +109,53 @@ def test_train_resumed_goes_on_with_the_replay_buffer(small_config, amp, tmp_pat
     before, after = load_state(first), load_state(second)
     rows = replayed(second)
     assert len(rows) == 4 * 8 * 4
-    assert torch.equal(rows[: 3 * 8 * 4], before["extensions"]["amp"]["replay"]["rows"])
+    assert torch.equal(rows[: 3 * 8 * 4], replay_rows(before))
     counts = [state["modules"]["amp"]["module"]["normalizer.count"].item() for state in (before, after)]
     assert counts == [3 + 3 * 2 * 32, 3 + 4 * 2 * 32]  # 3 of the reference, then steps and as many reference frames
+
+
+def test_train_beside_rnd_goes_on_from_its_state_as_without_interruption(small_config, amp):
+    # The envs of both begin anew, so that they are the same.
+    overrides = ("algorithm.schedule=adaptive", f"algorithm.extensions=[{amp(replay_size=40)}, {{name: rnd}}]")
+    first, second = (build(small_config(*COUNT, *overrides)) for _ in range(2))
+    learn(*first)
+    state = first[0].state_dict()
+    second[0].load_state_dict(state)
+    assert_equal(second[0].state_dict(), state)
+    for algorithm, _ in (first, second):
+        learn(algorithm, build(small_config(*COUNT))[1])
+    assert_equal(second[0].state_dict(), first[0].state_dict())
+    assert not torch.equal(replay_rows(first[0].state_dict()), replay_rows(state))
+
+
+def build(config):
+    context = Context(default_registry(), config, torch.device("cpu"), config.seed, num_steps_per_env(config))
+    env = context.build(config.env, "env")
+    return build_algorithm(attrs.evolve(context, env=env, spec=env.spec)), env
+
+
+def learn(algorithm, env):
+    """An iteration, with the same random numbers every time."""
+    torch.manual_seed(7)
+    obs = env.reset()
+    with algorithm.rollout_context():
+        for _ in range(8):
+            step = env.step(algorithm.act(obs))
+            algorithm.process_env_step(step)
+            obs = step.obs
+    algorithm.update(obs)
+
+
+def assert_equal(ours, theirs):
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            assert_equal(ours[name], theirs[name])
+    elif isinstance(ours, list):
+        for each in zip(ours, theirs, strict=True):
+            assert_equal(*each)
+    else:
+        assert torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs
 
 
 def test_load_policy_needs_no_motions(small_config, amp, tmp_path, write_motions):
