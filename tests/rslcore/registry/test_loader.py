@@ -118,6 +118,7 @@ def test_built_in_plugins_all_load(install):
     ours = [row for row in install().plugins if row.source.distribution == "rslcore"]
     assert {row.source.plugin for row in ours} == {
         "actor_critic",
+        "amp",
         "distillation",
         "distributions",
         "fast_sac",
