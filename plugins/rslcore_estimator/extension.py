@@ -46,7 +46,8 @@ class Estimator(Extension):
     def __init__(self, config: EstimatorConfig, context: Context) -> None:
         super().__init__(config, context)
         if config.output_group in context.env_spec.observations:
-            raise context.error("output_group", f"the env has a group '{config.output_group}' already; choose another")
+            message = f"the env has an observation group '{config.output_group}' already; choose another name"
+            raise context.error("output_group", message)
         num_targets = vector_size(context, config.targets, "targets")
         self._num_features, device = vector_size(context, config.groups), context.device
         self.networks = EstimatorNetworks(config, self._num_features, num_targets).to(device)
@@ -88,7 +89,7 @@ class Estimator(Extension):
         """Add the estimate; the histories stay as they are."""
         return self._with_estimate(final_obs, self._extended(final_obs))
 
-    def reset(self, dones: Tensor | None) -> None:
+    def reset(self, dones: Tensor | None = None) -> None:
         """Forget the histories of envs whose episodes have ended, `[N]`, or of all."""
         if dones is None:
             self._histories, self._fresh = None, None
@@ -144,3 +145,7 @@ class Estimator(Extension):
         """Step the networks; nobody else drops their gradients."""
         self.optimizer.step()
         self.optimizer.zero_grad()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Networks and optimizer are loaded as registered; envs begin anew, and so do the histories."""
+        self.reset()
