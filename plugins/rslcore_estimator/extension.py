@@ -17,7 +17,7 @@ from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
 from rslcore.observations import concatenate, vector_size
 from rslcore.optim import Adam, ParameterGroup
-from rslcore.protocols import Storage
+from rslcore.protocols import RolloutStorage
 from rslcore.specs import TensorSpec
 from rslcore_estimator.config import EstimatorConfig
 from rslcore_estimator.losses import divergence_from_prior, squared_error
@@ -74,7 +74,10 @@ class Estimator(Extension):
         """Columns of what is encoded and, if variational, of what is decoded and whether it is there."""
         columns = {self._history_column: TensorSpec((self.config.history_length, self._num_features))}
         if self.networks.decoder is not None:
-            columns |= {self._next_column: TensorSpec((self._num_features,)), self._linked_column: TensorSpec((), "bool")}
+            columns |= {
+                self._next_column: TensorSpec((self._num_features,)),
+                self._linked_column: TensorSpec((), "bool"),
+            }
         return columns
 
     # Acting
@@ -120,7 +123,7 @@ class Estimator(Extension):
             self._storage.write(self._next_column, concatenate(transition.next_obs, self.config.groups))
             self._storage.write(self._linked_column, transition.linked)
 
-    def after_rollout(self, storage: Storage) -> None:
+    def after_rollout(self, storage: RolloutStorage) -> None:
         """Merge the rollout into the statistics before it is learned from, so that the first one has some."""
         obs = storage.valid_observations()
         self.networks.features.update(concatenate(obs, self.config.groups))

@@ -40,7 +40,7 @@ class EstimatorNetworks(nn.Module):
         )
 
     def encode(self, histories: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalized estimates `[B, E]`, and mean and log variance of the contexts `[B, C]`, of histories `[B, H, D]`."""
+        """Of histories `[B, H, D]`, normalized estimates `[B, E]`, and contexts' mean and log variance `[B, C]`."""
         outputs = self.encoder(self.features(histories).flatten(1))
         estimates, mean, log_variance = outputs.split([self.num_targets, self.num_context, self.num_context], -1)
         return estimates, mean, log_variance

@@ -1,6 +1,6 @@
 """HalfCheetah with discrete actions; importing the module registers it with Gymnasium.
 
-    HalfCheetahMultiDiscrete-v0    HalfCheetah-v5, whose action space is MultiDiscrete([bins] * 6)
+HalfCheetahMultiDiscrete-v0    HalfCheetah-v5, whose action space is MultiDiscrete([bins] * 6)
 """
 
 from __future__ import annotations
