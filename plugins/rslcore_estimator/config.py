@@ -28,7 +28,7 @@ class EstimatorConfig:
         "`regression` learns the targets; `variational` also a context from which the next observation can be told.",
     )
     num_context: int = option(8, "For `variational`: C, the size of the context.", Range(1))
-    beta: float = option(0.01, "For `variational`: the weight of the divergence from the prior.", Range(0.0))
+    beta: float = option(0.1, "For `variational`: the weight of the divergence from the prior.", Range(0.0))
     hidden_dims: tuple[int, ...] = option(
         (128, 64), "Width of each hidden layer of the encoder; the decoder has them in reverse.", Range(1)
     )

@@ -21,7 +21,7 @@ from rslcore.protocols import RolloutStorage
 from rslcore.specs import TensorSpec
 from rslcore_estimator.config import EstimatorConfig
 from rslcore_estimator.losses import divergence_from_prior, squared_error
-from rslcore_estimator.networks import EstimatorNetworks
+from rslcore_estimator.networks import EstimatorNetworks, draw
 
 
 class Estimator(Extension):
@@ -136,8 +136,8 @@ class Estimator(Extension):
         targets = networks.targets(concatenate(batch.obs[:count], self.config.targets))
         losses = {"estimator": (squared_error(estimates, targets), 1.0)}
         if networks.decoder is not None:
-            context = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-            decoded = networks.decoder(torch.cat([estimates, context], dim=-1))
+            # Detached: an estimate that the decoder may shape ends up holding what belongs in the context.
+            decoded = networks.decoder(torch.cat([estimates.detach(), draw(mean, log_variance)], dim=-1))
             next_obs = networks.features(batch[self._next_column][:count])
             linked = batch[self._linked_column][:count]
             losses["estimator_reconstruction"] = squared_error(decoded, next_obs, linked), 1.0

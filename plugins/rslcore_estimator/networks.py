@@ -46,7 +46,13 @@ class EstimatorNetworks(nn.Module):
         return estimates, mean, log_variance
 
     def forward(self, histories: Tensor) -> Tensor:
-        """Estimates in the units of the targets, and means of contexts behind them, `[B, E + C]`."""
-        estimates, mean, _ = self.encode(histories)
+        """Estimates in the units of the targets, and contexts behind them, `[B, E + C]`: draws while training."""
+        estimates, mean, log_variance = self.encode(histories)
         scale = self.targets.variance.sqrt() + self.targets.eps
-        return torch.cat([estimates * scale + self.targets.mean, mean], dim=-1)
+        context = draw(mean, log_variance) if self.training else mean
+        return torch.cat([estimates * scale + self.targets.mean, context], dim=-1)
+
+
+def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Draws from normal distributions `[B, C]`, through which gradients flow (Kingma and Welling 2014, sec. 2.4)."""
+    return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)

@@ -183,6 +183,23 @@ def test_losses_variational_draws_the_context(build):
     assert losses["estimator_reconstruction"][0].item() == pytest.approx(1.0, abs=0.05)  # the variance of the prior
 
 
+def test_losses_reconstruction_leaves_the_estimate_alone(build):
+    extension = build(loss="variational")
+    encoder, decoder = extension.networks.encoder[0], extension.networks.decoder[0]
+    with torch.no_grad():
+        decoder.weight.fill_(1.0)
+    columns = {
+        "estimate/history": torch.ones(2, 3, 1),
+        "estimate/next": torch.zeros(2, 1),
+        "estimate/linked": torch.ones(2, dtype=torch.bool),
+    }
+    extension.losses(Batch(columns, observe(0.0, 0.0), num_original=2), {})["estimator_reconstruction"][0].backward()
+    of_estimate, of_mean, of_log_variance = encoder.weight.grad
+    assert not of_estimate.any()
+    assert of_mean.all()
+    assert of_log_variance.all()
+
+
 def test_after_minibatch_steps_the_networks_and_drops_their_gradients(build):
     extension = build(learning_rate=0.25)
     batch = Batch({"estimate/history": torch.ones(2, 3, 1)}, observe(0.0, 0.0), num_original=2)

@@ -71,7 +71,7 @@ def test_train_histories_are_those_of_the_episode(run, count_id, monkeypatch):
 def test_train_makes_the_estimate_better(run, loss):
     overrides = (f"algorithm.extensions=[{{name: estimator, loss: {loss}}}]", "runner.num_steps_per_env=64")
     errors = [run(*overrides, f"iterations={count}").metrics["Loss/estimator"] for count in (1, 12)]
-    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.7 * errors[0]
 
 
 def test_train_gives_no_gradient_of_the_policy_to_the_encoder(run, monkeypatch):
