@@ -1,0 +1,1 @@
+"""A robot with several discrete actions: `plugin` declares the recipe, `envs` registers the env with Gymnasium."""
