@@ -226,7 +226,7 @@ def expect_resumes(start: Callable[..., Drive], context: Context, what: str) -> 
     results = []
     for driven in (old, new):
         driven.iteration = 2
-        driven.restart(make_env(context), seed=7, remembers=remembers(context.config.policy, context.registry))
+        driven.restart(make_env(context), seed=7, remembers=remembers(context.config, context.registry))
         actions = driven.collect()
         metrics = driven.algorithm.update(driven.obs)
         results.append(copied({"actions": actions, "metrics": metrics, "state": driven.algorithm.state_dict()}))
