@@ -56,16 +56,8 @@ class Drive:
             self.iteration += 1
         return metrics
 
-    def restart(self, env: Env, seed: int, remembers: bool) -> None:
-        """Go on in a fresh env, with the random numbers of a seed, as a resumed run does.
-
-        Args:
-            env: The fresh env.
-            seed: Of the random numbers.
-            remembers: Whether it remembers more than its state, which loading that state makes it forget.
-        """
-        if remembers:
-            self.algorithm.load_state_dict(self.algorithm.state_dict())
+    def restart(self, env: Env, seed: int) -> None:
+        """Go on in a fresh env, with the random numbers of a seed, as a resumed run does."""
         self.algorithm.reset()
         self.algorithm.train_mode()
         seed_everything(seed)
@@ -100,7 +92,7 @@ def drive(context: Context, component: AlgorithmComponent | None = None, seed: i
 def remembers(config: ExperimentConfig, registry: Registry) -> bool:
     """Whether more than a state is there when a run goes on: networks that are recurrent, or a replay.
 
-    What of a replay is saved, its options say; loading a state makes both forget the rest.
+    What of a replay is saved, its options say.
     """
     storage = registry.factory("storage", config.storage.name)
     return _is_recurrent(config.policy, registry) or not hasattr(storage, "mini_batches")
