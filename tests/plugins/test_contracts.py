@@ -69,6 +69,11 @@ TestPpoMemory = make_case(
     env=NEXT_STEP,
 )
 
+TestAmp = make_case(
+    ExtensionContract,
+    component={"name": "amp", "motions": "rslcore_amp:motions/halfcheetah.npz", "hidden_dims": [8], "replay_size": 64},
+    env={"name": "fake", "groups": {"policy": [17]}},
+)
 TestRnd = make_case(ExtensionContract, component={"name": "rnd", "state_normalization": True})
 TestSymmetry = make_case(
     ExtensionContract, component={"name": "symmetry", "function": "mirrors:same", "use_mirror_loss": True}
