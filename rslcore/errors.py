@@ -80,6 +80,10 @@ class MissingExtraError(RslcoreError):
     """An optional package is not installed; the message says which extra brings it."""
 
 
+class ScaffoldError(RslcoreError):
+    """A new plugin cannot be written: its name is none or is taken, or its folder is there already."""
+
+
 class EnvError(RslcoreError):
     """An environment does not exist, or breaks the contract of `rslcore.protocols.Env`."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from torch.profiler import ExecutionTraceObserver
 
 from rslcore.config import ExperimentConfig, load_config
 from rslcore.registry import Registry
+from rslcore.testing import count_host_reads
+from rslcore.testing.pytest_plugin import rslcore_registry  # noqa: F401 - also where rslcore is installed without it
 from rslcore.training import train
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -38,21 +38,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registry]:
 
 
 @pytest.fixture
-def count_reads(tmp_path: Path) -> Callable[[Callable[[], object]], int]:
+def count_reads() -> Callable[[Callable[[], object]], int]:
     """Count the host reads of a call, those inside of operators included."""
-
-    def count(function: Callable[[], object]) -> int:
-        trace = tmp_path / "trace.json"
-        observer = ExecutionTraceObserver().register_callback(str(trace))
-        observer.start()
-        try:
-            function()
-        finally:
-            observer.stop()
-            observer.unregister_callback()
-        return sum(node["name"] == "aten::_local_scalar_dense" for node in json.loads(trace.read_text())["nodes"])
-
-    return count
+    return count_host_reads
 
 
 @pytest.fixture

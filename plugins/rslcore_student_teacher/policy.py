@@ -96,10 +96,11 @@ class StudentTeacher(nn.Module):
         Raises:
             ConfigError: The teacher does not fit the installed plugins, or the env.
         """
-        self._teacher, self._teacher_state = None, state
+        teacher = None
         if self._context.env is not None and state:
-            self._teacher = InferencePolicy.from_state(state, self._context.device, self._context.registry)
-            check_teacher(self._teacher, self._context, self._config.teacher.run)
+            teacher = InferencePolicy.from_state(state, self._context.device, self._context.registry)
+            check_teacher(teacher, self._context, self._config.teacher.run)
+        self._teacher, self._teacher_state = teacher, state
 
 
 def find_teacher(config: StudentTeacherConfig, context: Context) -> InferencePolicy:

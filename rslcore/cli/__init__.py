@@ -22,6 +22,8 @@ COMMANDS = {
     "describe": "rslcore.cli.describe",
     "train": "rslcore.cli.train",
     "eval": "rslcore.cli.eval",
+    "new-plugin": "rslcore.cli.new_plugin",
+    "check-plugin": "rslcore.cli.check_plugin",
 }
 
 

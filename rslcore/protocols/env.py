@@ -25,8 +25,9 @@ class EnvStep:
         terminated: Whether the episode ended in a terminal state, `[N]`, bool: its future is worth nothing.
         truncated: Whether it was cut, by a time limit for one, `[N]`, bool: its future is worth V(final_obs).
         dones: `terminated | truncated`, `[N]`, bool.
-        final_obs: True observation after the step, `[N, ...]`, where an episode ended; other rows equal `obs`. None
-            where no episode ended, and always for an env whose spec says that it does not keep final observations.
+        final_obs: True observation after the step, `[N, ...]`, where an episode ended; other rows equal `obs`. May be
+            None where no episode ended; an env on a GPU, which would have to wait to know, gives them at every step.
+            Always None for an env whose spec says that it does not keep final observations.
         valid: `[N]`, bool; False where the env ignored the action because it was resetting (the next-step autoreset of
             some vectorised envs). Such a row is no transition: nothing learns from it. None where all are valid.
         extras: Whatever else the env says. `extras["log"]` may hold scalars by name (`section/key`), which are logged,

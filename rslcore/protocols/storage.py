@@ -92,6 +92,10 @@ class ReplayStorage(Storage, Protocol):
         """
 
     @property
+    def capacity(self) -> int:
+        """Number of rows that can be held, N for each step."""
+
+    @property
     def num_transitions(self) -> int:
         """Number of rows that are held, N for each complete step, those that are no transitions among them."""
 

@@ -119,7 +119,20 @@ def _load_one(
     manager: pluggy.PluginManager, distribution: Distribution, entry_point: EntryPoint, source: Source
 ) -> Registrar:
     _check_requirement(distribution)
-    module = importlib.import_module(entry_point.module)
+    return register_module(manager, importlib.import_module(entry_point.module), source)
+
+
+def register_module(manager: pluggy.PluginManager, module: ModuleType, source: Source) -> Registrar:
+    """Let a plugin module declare what it brings.
+
+    Args:
+        manager: From `new_plugin_manager`; holds the module afterwards.
+        module: The plugin module.
+        source: What its components are recorded with.
+
+    Raises:
+        PluginError: The module is no plugin of this API, or declares what cannot be.
+    """
     _check_api(module)
     if other := manager.get_name(module):
         raise PluginError(f"module '{module.__name__}' is that of '{other}' too; one of the two has to go")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from installing import install_source
 from tensordict import TensorDict
 
 from rslcore.config import load_config
@@ -29,32 +29,22 @@ def install(monkeypatch, tmp_path):
     """Put an example on the path with the metadata that an installer would make of its pyproject.toml."""
 
     def load(name):
-        project = tomllib.loads((EXAMPLES / name / "pyproject.toml").read_text())["project"]
-        info = tmp_path / f"{name}-{project['version']}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-            + "".join(f"Requires-Dist: {requirement}\n" for requirement in project["dependencies"])
-        )
-        entry_points = project["entry-points"]["rslcore"].items()
-        (info / "entry_points.txt").write_text("[rslcore]\n" + "".join(f"{k} = {v}\n" for k, v in entry_points))
-        monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.syspath_prepend(str(EXAMPLES / name))
+        for path in install_source(EXAMPLES / name, tmp_path / "site"):
+            monkeypatch.syspath_prepend(str(path))
         return Registry.discover()
 
     return load
 
 
 def test_extension_example_trains_and_loads(install, tmp_path):
-    registry = install("rslcore_novelty")
-    config = load_config("cartpole", [*SMALL, "algorithm.extensions=[{name: novelty, weight: 0.5}]"], registry)
-    result = train(config, log_root=tmp_path, quiet=True, registry=registry)
+    registry = install("rslcore-novelty")
+    result = train(load_config("novelty", SMALL, registry), log_root=tmp_path, quiet=True, registry=registry)
     assert {"Loss/novelty", "Novelty/reward"} <= set(result.metrics)
     load_policy(result.path, registry=registry)
 
 
 def test_network_example_trains_from_its_config(install, tmp_path):
-    registry = install("rslcore_residual")
+    registry = install("rslcore-residual")
     result = train(
         load_config(EXAMPLES / "residual.yaml", SMALL, registry), log_root=tmp_path, quiet=True, registry=registry
     )

@@ -190,7 +190,7 @@ def test_train_requirements_are_all_named(small_config, tmp_path):
         "'rslcore-amp>=0.3' is not installed; type `pip install 'rslcore-amp>=0.3'`",
         "'rslcore>=99' is needed and 0.1.0 is installed; type `pip install 'rslcore>=99'`",
         "'?' is no requirement; write it as 'rslcore-amp>=0.3'",
-        "there is no algorithm 'amp' (installed: 'distillation', 'ppo')",
+        "there is no algorithm 'amp' (installed: 'distillation', 'fast_sac', 'ppo')",
     ]
 
 

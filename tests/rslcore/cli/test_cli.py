@@ -113,13 +113,13 @@ def test_no_plugin_leaves_a_plugin_out(rslcore):
     assert {p["plugin"]: p["status"] for p in json.loads(text)}["ppo"] == "disabled"
     code, _, err = rslcore("--no-plugin", "ppo", "train", "cartpole")
     assert code == 2
-    assert "algorithm.name: there is no algorithm 'ppo' (installed: 'distillation'); disabled: ppo" in err
+    assert "algorithm.name: there is no algorithm 'ppo' (installed: 'distillation', 'fast_sac'); disabled: ppo" in err
 
 
 def test_describe_kinds_components_and_fields(rslcore):
     _, kinds, _ = rslcore("describe")
-    assert re.search(r"^algorithm +distillation, ppo +Chooses actions", kinds, re.MULTILINE)
-    assert re.search(r"^recipe +cartpole, cartpole_memory, halfcheetah, pendulum", kinds, re.MULTILINE)
+    assert re.search(r"^algorithm +distillation, fast_sac, ppo +Chooses actions", kinds, re.MULTILINE)
+    assert re.search(r"^recipe +cartpole, cartpole_memory, halfcheetah, halfcheetah_sac, pendulum", kinds, re.MULTILINE)
     _, networks, _ = rslcore("describe", "network")
     assert re.search(r"^mlp +rslcore +0\.1\.0 +Fully connected", networks, re.MULTILINE)
     _, fields, _ = rslcore("describe", "algorithm", "ppo")

@@ -51,8 +51,8 @@ def test_load_resolves_interpolation():
 def test_load_unknown_recipe_gives_the_nearest():
     message = (
         "there is no recipe 'cartpol'; did you mean 'cartpole'? (installed: 'cartpole', 'cartpole_memory', "
-        "'halfcheetah', 'halfcheetah_multi_discrete', 'pendulum', 'pendulum_estimator', 'pendulum_student', "
-        "'pendulum_teacher'); a config of your own is given as FILE.yaml"
+        "'halfcheetah', 'halfcheetah_amp', 'halfcheetah_multi_discrete', 'halfcheetah_sac', 'pendulum', "
+        "'pendulum_estimator', 'pendulum_student', 'pendulum_teacher'); a config of your own is given as FILE.yaml"
     )
     with pytest.raises(UnknownNameError, match=f"^{re.escape(message)}$"):
         load_config("cartpol")

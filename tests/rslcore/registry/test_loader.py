@@ -118,14 +118,17 @@ def test_built_in_plugins_all_load(install):
     ours = [row for row in install().plugins if row.source.distribution == "rslcore"]
     assert {row.source.plugin for row in ours} == {
         "actor_critic",
+        "amp",
         "distillation",
         "distributions",
         "estimator",
+        "fast_sac",
         "gymnasium",
         "loggers",
         "multi_discrete",
         "networks",
         "ppo",
+        "replay",
         "rnd",
         "rollout",
         "runners",

@@ -38,7 +38,7 @@ def test_find_recipe_of_two_distributions_lists_both_spellings(install):
 
 
 def test_find_unknown_name_gives_the_nearest_and_the_installed(install):
-    message = "there is no algorithm 'pppo'; did you mean 'ppo'? (installed: 'distillation', 'ppo')"
+    message = "there is no algorithm 'pppo'; did you mean 'ppo'? (installed: 'distillation', 'fast_sac', 'ppo')"
     with pytest.raises(UnknownNameError, match=f"^{re.escape(message)}$"):
         install().find("algorithm", "pppo")
 

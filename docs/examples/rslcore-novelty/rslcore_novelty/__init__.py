@@ -1,0 +1,1 @@
+"""The extension `novelty`, a plugin for rslcore."""

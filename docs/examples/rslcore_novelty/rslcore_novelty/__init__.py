@@ -1,1 +1,0 @@
-"""A reward for novel observations as an rslcore plugin."""

@@ -1,0 +1,1 @@
+"""Adversarial motion priors as an rslcore plugin: `plugin` declares them, `config` types them, `extension` is them."""

@@ -1,0 +1,1 @@
+"""Soft actor-critic for parallel simulation as an rslcore plugin."""

@@ -1,0 +1,1 @@
+"""Replay storage as an rslcore plugin."""

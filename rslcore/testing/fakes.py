@@ -1,0 +1,209 @@
+"""What a component needs around it in a test, small enough for a CPU: an env, a spec, a context.
+
+Legend: N envs, A actions, D numbers of a state.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import Any
+
+import attrs
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore.config import ExperimentConfig
+from rslcore.context import Context
+from rslcore.device import resolve_device
+from rslcore.errors import EnvError
+from rslcore.protocols import EnvStep
+from rslcore.registry import Registry
+from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore.testing.config import FakeEnvConfig
+from rslcore.training import num_steps_per_env
+
+STATE_SIZE = 4
+"""D, the numbers that an env consists of."""
+
+ACTIONS = {
+    "continuous": ActionSpec(2, low=(-math.inf,) * 2, high=(math.inf,) * 2),
+    "bounded": ActionSpec(2, low=(-1.0,) * 2, high=(1.0,) * 2),
+    "discrete": ActionSpec(1, num_choices=(3,)),
+    "multi_discrete": ActionSpec(2, num_choices=(3, 2)),
+}
+
+
+def make_spec(**options: Any) -> EnvSpec:
+    """What the fake env with these options (see `FakeEnvConfig`) says of itself."""
+    return _spec_of(FakeEnvConfig(**options))
+
+
+def _spec_of(config: FakeEnvConfig) -> EnvSpec:
+    return EnvSpec(
+        num_envs=config.num_envs,
+        observations={group: TensorSpec(tuple(shape)) for group, shape in config.groups.items()},
+        actions=ACTIONS[config.actions],
+        max_episode_length=max(config.episode_lengths),
+        keeps_final_obs=config.keeps_final_obs,
+    )
+
+
+def make_context(config: ExperimentConfig, registry: Registry, *, restoring: bool = False) -> Context:
+    """The context of a run, with its env built.
+
+    Args:
+        config: Of the whole run.
+        registry: Has every component that it names.
+        restoring: As `Context.restoring`.
+    """
+    context = Context(
+        registry, config, resolve_device(config.device), config.seed, num_steps_per_env(config), restoring=restoring
+    )
+    env = context.build(config.env, "env")
+    return attrs.evolve(context, env=env, spec=env.spec)
+
+
+def make_observations(spec: EnvSpec, num_rows: int, device: torch.device, seed: int = 0) -> TensorDict:
+    """Random observations `[num_rows, ...]` of all groups, the same for a seed; draws nothing from torch's own stream.
+
+    Floats are normal, bytes span their range, other numbers are 0 or 1.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def rows(group: TensorSpec) -> Tensor:
+        shape, dtype = (num_rows, *group.shape), getattr(torch, group.dtype)
+        if dtype.is_floating_point:
+            return torch.randn(shape, generator=generator).to(device, dtype)
+        return torch.randint(256 if dtype == torch.uint8 else 2, shape, generator=generator).to(device, dtype)
+
+    return TensorDict({name: rows(group) for name, group in spec.observations.items()}, batch_size=[num_rows])
+
+
+def device_of(obs: TensorDict) -> torch.device:
+    """Where observations are."""
+    device: torch.device = next(iter(obs.values())).device  # type: ignore[assignment]
+    return device
+
+
+class FakeEnv:
+    """N envs of D numbers each, which actions push and noise shakes.
+
+    The observations are projections of the numbers, the reward is minus their mean square. When episodes end is known
+    beforehand, by the options alone, so that nothing is read on the host.
+
+    Args:
+        config: The options.
+        context: Gives the device and the seed.
+    """
+
+    def __init__(self, config: FakeEnvConfig, context: Context) -> None:
+        self.spec = _spec_of(config)
+        self._config = config
+        self._device = context.device
+        self._generator = torch.Generator().manual_seed(context.seed)
+        self._projections = {
+            group: _fixed(zlib.crc32(group.encode()), STATE_SIZE, spec.size).to(self._device)
+            for group, spec in self.spec.observations.items()
+        }
+        self._push = _fixed(1, self.spec.actions.num_actions, STATE_SIZE).to(self._device)
+        self._dtype = torch.int64 if self.spec.actions.is_discrete else torch.float32
+        self._episodes = list(range(config.num_envs))  # env i begins with the i-th of the lengths
+        self._steps = [0] * config.num_envs
+        self._was_done = [False] * config.num_envs
+
+    def reset(self) -> TensorDict:
+        """Start N new episodes."""
+        self._steps = [0] * self.spec.num_envs
+        self._was_done = [False] * self.spec.num_envs
+        self._state = self._draw()
+        return self._observe(self._state)
+
+    def step(self, actions: Tensor) -> EnvStep:
+        """Apply actions `[N, A]`.
+
+        Raises:
+            EnvError: They have another shape or type than the spec says.
+        """
+        expected = (self.spec.num_envs, self.spec.actions.num_actions)
+        if tuple(actions.shape) != expected or actions.dtype != self._dtype:
+            raise EnvError(
+                f"actions should be {list(expected)} {self._dtype}, they are {list(actions.shape)} {actions.dtype}"
+            )
+        pushed = actions.detach().float().clamp(-2.0, 2.0) @ self._push
+        state = 0.8 * self._state + 0.2 * pushed + 0.05 * self._draw()
+        if self._config.autoreset == "next_step":
+            return self._finish_next_step(state)
+        ended, terminated, truncated = self._count()
+        final_obs = self._observe(state) if any(ended) and self.spec.keeps_final_obs else None
+        self._state = torch.where(self._flags(ended).unsqueeze(-1), self._draw(), state)
+        return self._to_step(state, terminated, truncated, final_obs, None)
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def _finish_next_step(self, state: Tensor) -> EnvStep:
+        resetting = self._was_done
+        self._state = torch.where(self._flags(resetting).unsqueeze(-1), self._draw(), state)
+        ended, terminated, truncated = self._count(resetting)
+        self._was_done = ended
+        final_obs = self._observe(self._state) if any(ended) and self.spec.keeps_final_obs else None
+        valid = ~self._flags(resetting) if any(resetting) else None
+        return self._to_step(self._state, terminated, truncated, final_obs, valid)
+
+    def _count(self, resetting: list[bool] | None = None) -> tuple[list[bool], list[bool], list[bool]]:
+        """Count a step of the envs that do not reset: which have ended with it, by a terminal state, by a limit."""
+        config = self._config
+        ended = []
+        terminated = []
+        for index in range(self.spec.num_envs):
+            if resetting is not None and resetting[index]:
+                ended.append(False)
+                terminated.append(False)
+                continue
+            self._steps[index] += 1
+            episode = self._episodes[index]
+            ended.append(self._steps[index] >= config.episode_lengths[episode % len(config.episode_lengths)])
+            terminated.append(ended[-1] and config.endings[episode % len(config.endings)] == "terminated")
+            if ended[-1]:
+                self._steps[index] = 0
+                self._episodes[index] += 1
+        truncated = [done and not terminal for done, terminal in zip(ended, terminated, strict=True)]
+        return ended, terminated, truncated
+
+    def _to_step(
+        self,
+        state: Tensor,
+        terminated: list[bool],
+        truncated: list[bool],
+        final_obs: TensorDict | None,
+        valid: Tensor | None,
+    ) -> EnvStep:
+        rewards = -state.square().mean(-1)
+        return EnvStep(
+            obs=self._observe(self._state),
+            rewards=rewards if valid is None else rewards * valid,
+            terminated=self._flags(terminated),
+            truncated=self._flags(truncated),
+            final_obs=final_obs,
+            valid=valid,
+            extras={"log": {"fake/state": state.mean()}},
+        )
+
+    def _flags(self, flags: list[bool]) -> Tensor:
+        return torch.tensor(flags, device=self._device)
+
+    def _draw(self) -> Tensor:
+        return torch.randn(self.spec.num_envs, STATE_SIZE, generator=self._generator).to(self._device)
+
+    def _observe(self, state: Tensor) -> TensorDict:
+        groups = {
+            name: torch.tanh(state @ self._projections[name]).view(-1, *spec.shape)
+            for name, spec in self.spec.observations.items()
+        }
+        return TensorDict(groups, batch_size=[self.spec.num_envs])
+
+
+def _fixed(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,82 @@
+"""What a logger promises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from rslcore.context import Context
+from rslcore.run.folder import RunFolder
+from rslcore.run.session import IterationRecord, RunSession
+from rslcore.testing.contract import Contract, Options
+from rslcore.testing.values import expect
+from rslcore.training import build_algorithm
+
+METRICS = {"Train/mean_reward": 1.5, "Loss/value": 0.25, "Perf/total_fps": 1000.0}
+
+
+class LoggerContract(Contract):
+    """Of loggers. A logger that raises is left out of a run; here it fails."""
+
+    kind: ClassVar[str] = "logger"
+
+    @pytest.fixture
+    def loggers(self, component: Options) -> list[Options]:
+        """The component."""
+        return [component]
+
+    @pytest.fixture
+    def session(self, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSession:
+        """A run that has a folder, and has not begun. The working directory is another folder, an empty one."""
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        algorithm = build_algorithm(context)
+        session = RunSession(context.config, context.registry, algorithm, context.env_spec, [], quiet=True)
+        session.start(RunFolder.create(tmp_path / "logs", "contract", None))
+        return session
+
+    def test_logs_a_run(self, build: Callable[..., Any], session: RunSession) -> None:
+        """Start, iterations whose metrics come and go, close; what is written lies in the run's folder."""
+        logger = build()
+        logger.start(session)
+        logger.log(make_record(1, METRICS))
+        logger.log(make_record(2, {**METRICS, "Loss/extra": 1.0}))
+        logger.log(make_record(3, {"Perf/total_fps": 1000.0}))
+        logger.close()
+        strays = sorted(path.name for path in Path.cwd().iterdir())
+        expect(
+            not strays,
+            f"A logger writes into the run's folder, `session.folder.path`. It wrote {strays} into the working "
+            "directory.",
+        )
+
+    def test_metrics_need_not_be_finite(self, build: Callable[..., Any], session: RunSession) -> None:
+        """A run that goes wrong is the one that is looked at."""
+        logger = build()
+        logger.start(session)
+        logger.log(make_record(1, {"Train/mean_reward": math.nan, "Loss/value": math.inf}))
+        logger.close()
+
+    def test_a_run_may_end_before_its_first_iteration(self, build: Callable[..., Any], session: RunSession) -> None:
+        """`close` follows `start`, and also where nothing was started."""
+        logger = build()
+        logger.start(session)
+        logger.close()
+        build().close()
+
+    def test_building_writes_nothing(self, build: Callable[..., Any], session: RunSession) -> None:
+        """A mistake that is found later leaves nothing behind."""
+        before = sorted(session.folder.path.rglob("*"))
+        build()
+        made = sorted(set(session.folder.path.rglob("*")) - set(before)) + sorted(Path.cwd().iterdir())
+        expect(not made, f"Nothing is written before `start`. Building the logger made {[path.name for path in made]}.")
+
+
+def make_record(iteration: int, metrics: dict[str, float]) -> IterationRecord:
+    """An iteration of ten, as loggers see it."""
+    return IterationRecord(iteration, 10, 32 * iteration, 0.5 * iteration, 5.0 - 0.5 * iteration, metrics)

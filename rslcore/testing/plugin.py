@@ -1,0 +1,24 @@
+"""Declares the fakes. It is no entry point: only registries of `rslcore.testing` hold it."""
+
+from __future__ import annotations
+
+from rslcore.registry import Registrar, hookimpl
+
+PLUGIN_API = 1
+
+
+@hookimpl
+def rslcore_register(registry: Registrar) -> None:
+    """Register the fakes."""
+    registry.add_env(
+        "fake",
+        factory="rslcore.testing.fakes:FakeEnv",
+        config="rslcore.testing.config:FakeEnvConfig",
+        summary="A small deterministic env for tests.",
+    )
+    registry.add_extension(
+        "fake",
+        factory="rslcore.testing.fake_extension:FakeExtension",
+        config="rslcore.testing.config:FakeExtensionConfig",
+        summary="An extension that takes part everywhere, for tests.",
+    )

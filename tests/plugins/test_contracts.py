@@ -1,0 +1,140 @@
+"""Every component that is installed keeps the contract of its kind, found through the registry."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+import pytest
+
+from rslcore.config import ExperimentConfig, structure
+from rslcore.registry import KINDS, Registry
+from rslcore.testing import (
+    AlgorithmContract,
+    Contract,
+    DistributionContract,
+    EnvContract,
+    ExtensionContract,
+    LoggerContract,
+    NetworkContract,
+    PolicyContract,
+    RolloutStorageContract,
+    RunnerContract,
+    make_case,
+)
+from rslcore.training import train
+
+DISCRETE, MULTI, BOUNDED = ({"name": "fake", "actions": name} for name in ("discrete", "multi_discrete", "bounded"))
+IMAGES = {"name": "fake", "groups": {"policy": [3], "camera": [1, 8, 8]}}
+NEXT_STEP = {"name": "fake", "autoreset": "next_step"}
+SMALL = {"name": "mlp", "hidden_dims": [8]}
+MEMORY = {"hidden_dims": [8], "rnn_hidden_dim": 8, "normalize": True}
+ENCODER = {"channels": [2], "norm": ["batch"]}
+GAUSSIAN = {"name": "gaussian"}
+FEW_UPDATES = {"num_mini_batches": 2, "num_learning_epochs": 2}
+
+
+def actor_critic(network):
+    return {
+        "name": "actor_critic",
+        "actor": {"network": network, "distribution": GAUSSIAN},
+        "critic": {"network": network},
+    }
+
+
+TestMlp = make_case(NetworkContract, component={"name": "mlp", "hidden_dims": [8, 8], "normalize": True})
+TestLstm = make_case(NetworkContract, component={"name": "lstm", **MEMORY})
+TestGru = make_case(NetworkContract, component={"name": "gru", **MEMORY, "rnn_num_layers": 2})
+TestCnn = make_case(
+    NetworkContract,
+    component={"name": "cnn", "groups": ["policy", "camera"], "hidden_dims": [8], "encoder": ENCODER},
+    env=IMAGES,
+)
+
+TestGaussian = make_case(DistributionContract, component=GAUSSIAN)
+TestGaussianLog = make_case(DistributionContract, component={"name": "gaussian", "std_type": "log"})
+TestHeteroscedastic = make_case(DistributionContract, component={"name": "heteroscedastic_gaussian"})
+TestBeta = make_case(DistributionContract, component={"name": "beta"}, env=BOUNDED)
+TestCategorical = make_case(DistributionContract, component={"name": "categorical"}, env=DISCRETE)
+TestMultiCategorical = make_case(DistributionContract, component={"name": "multi_categorical"}, env=MULTI)
+
+TestActorCritic = make_case(PolicyContract, component=actor_critic(SMALL))
+TestActorCriticMemory = make_case(PolicyContract, component=actor_critic({"name": "gru", **MEMORY}))
+
+TestPpo = make_case(AlgorithmContract, component={"name": "ppo", **FEW_UPDATES})
+TestPpoMemory = make_case(
+    AlgorithmContract,
+    component={"name": "ppo", **FEW_UPDATES},
+    policy=actor_critic({"name": "lstm", **MEMORY}),
+    env=NEXT_STEP,
+)
+
+TestRnd = make_case(ExtensionContract, component={"name": "rnd", "state_normalization": True})
+TestSymmetry = make_case(
+    ExtensionContract, component={"name": "symmetry", "function": "mirrors:same", "use_mirror_loss": True}
+)
+
+TestRollout = make_case(RolloutStorageContract, component={"name": "rollout"})
+TestOnPolicy = make_case(RunnerContract, component={"name": "on_policy", "num_steps_per_env": 8})
+TestConsole = make_case(LoggerContract, component={"name": "console"})
+TestTensorboard = make_case(LoggerContract, component={"name": "tensorboard"})
+
+TestGymnasium = make_case(EnvContract, component={"name": "gymnasium", "id": "Pendulum-v1", "num_envs": 3})
+TestGymnasiumNextStep = make_case(EnvContract, component={"name": "gymnasium", "id": "CartPole-v1", "num_envs": 3})
+
+TestFakeEnv = make_case(EnvContract, component={"name": "fake"})
+TestFakeEnvNextStep = make_case(EnvContract, component=NEXT_STEP)
+TestFakeExtension = make_case(ExtensionContract, component={"name": "fake"})
+
+
+class Student:
+    """What student and teacher need: a run whose policy is imitated."""
+
+    @pytest.fixture
+    def student_teacher(self, env, registry, tmp_path):
+        data = {
+            "device": "cpu",
+            "iterations": 1,
+            "env": env,
+            "runner": {"name": "on_policy", "num_steps_per_env": 8},
+            "policy": actor_critic(SMALL),
+            "algorithm": {"name": "ppo"},
+            "storage": {"name": "rollout"},
+        }
+        config = structure(data, ExperimentConfig, registry)
+        run = train(config, log_root=tmp_path / "teacher", quiet=True, registry=registry).path
+        student = {"network": SMALL, "distribution": GAUSSIAN}
+        return {"name": "student_teacher", "student": student, "teacher": {"run": str(run)}}
+
+
+class TestStudentTeacher(Student, PolicyContract):
+    @pytest.fixture
+    def component(self, student_teacher):
+        return student_teacher
+
+    @pytest.fixture
+    def algorithm(self):
+        return {"name": "distillation"}
+
+
+class TestDistillation(Student, AlgorithmContract):
+    @pytest.fixture
+    def component(self):
+        return {"name": "distillation", "gradient_length": 4}
+
+    @pytest.fixture
+    def policy(self, student_teacher):
+        return student_teacher
+
+
+WRITTEN_OUT = {TestStudentTeacher: "student_teacher", TestDistillation: "distillation"}
+
+
+def test_every_installed_component_has_a_case():
+    members = vars(sys.modules[__name__]).values()
+    cases = [case for case in members if inspect.isclass(case) and issubclass(case, Contract)]
+    names = {**{case: case.fixtures["component"]["name"] for case in cases if hasattr(case, "fixtures")}, **WRITTEN_OUT}
+    tested = {(case.kind, name) for case, name in names.items()}
+    registry = Registry.discover()
+    ours = {(kind, entry.name) for kind in KINDS for entry in registry.entries(kind) if entry.factory[:8] == "rslcore_"}
+    assert ours <= tested, f"write cases in {__file__} for {sorted(ours - tested)}"
