@@ -83,14 +83,14 @@ class Estimator(Extension):
     # Acting
 
     def before_act(self, obs: TensorDict) -> TensorDict:
-        """Take the observations into the histories, and add the estimate."""
+        """Take the observations into the histories, and add the estimate; contexts are drawn while training."""
         self._histories = self._extended(obs)
         self._fresh = None
-        return self._with_estimate(obs, self._histories)
+        return self._with_estimate(obs, self._histories, draws=self.networks.training)
 
     def extend_final_obs(self, final_obs: TensorDict) -> TensorDict:
-        """Add the estimate; the histories stay as they are."""
-        return self._with_estimate(final_obs, self._extended(final_obs))
+        """Add the estimate, with the mean of a context; the histories stay as they are."""
+        return self._with_estimate(final_obs, self._extended(final_obs), draws=False)
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Forget the histories of envs whose episodes have ended, `[N]`, or of all."""
@@ -108,9 +108,9 @@ class Estimator(Extension):
         return extended if self._fresh is None else torch.where(self._fresh[:, None, None], rows, extended)
 
     @torch.no_grad()
-    def _with_estimate(self, obs: TensorDict, histories: Tensor) -> TensorDict:
+    def _with_estimate(self, obs: TensorDict, histories: Tensor, draws: bool) -> TensorDict:
         obs = obs.copy()
-        obs[self.config.output_group] = self.networks(histories)
+        obs[self.config.output_group] = self.networks(histories, draws)
         return obs
 
     # Learning

@@ -45,11 +45,11 @@ class EstimatorNetworks(nn.Module):
         estimates, mean, log_variance = outputs.split([self.num_targets, self.num_context, self.num_context], -1)
         return estimates, mean, log_variance
 
-    def forward(self, histories: Tensor) -> Tensor:
-        """Estimates in the units of the targets, and contexts behind them, `[B, E + C]`: draws while training."""
+    def forward(self, histories: Tensor, draws: bool) -> Tensor:
+        """Estimates in the units of the targets, and contexts behind them, draws or means, `[B, E + C]`."""
         estimates, mean, log_variance = self.encode(histories)
         scale = self.targets.variance.sqrt() + self.targets.eps
-        context = draw(mean, log_variance) if self.training else mean
+        context = draw(mean, log_variance) if draws else mean
         return torch.cat([estimates * scale + self.targets.mean, context], dim=-1)
 
 

@@ -124,5 +124,6 @@ def forgets_only_the_done(
             reset(dones)
         elif ended == "all":
             reset(None)
+        torch.manual_seed(0)  # acting may draw
         results.append(act(last))
     return results[0], results[1], results[2]

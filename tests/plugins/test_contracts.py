@@ -29,6 +29,7 @@ from rslcore.training import train
 DISCRETE, MULTI, BOUNDED = ({"name": "fake", "actions": name} for name in ("discrete", "multi_discrete", "bounded"))
 IMAGES = {"name": "fake", "groups": {"policy": [3], "camera": [1, 8, 8]}}
 NEXT_STEP = {"name": "fake", "autoreset": "next_step"}
+PRIVILEGED = {"name": "fake", "groups": {"policy": [3], "privileged": [2]}}
 SMALL = {"name": "mlp", "hidden_dims": [8]}
 MEMORY = {"hidden_dims": [8], "rnn_hidden_dim": 8, "normalize": True}
 ENCODER = {"channels": [2], "norm": ["batch"]}
@@ -36,10 +37,10 @@ GAUSSIAN = {"name": "gaussian"}
 FEW_UPDATES = {"num_mini_batches": 2, "num_learning_epochs": 2}
 
 
-def actor_critic(network):
+def actor_critic(network, distribution=GAUSSIAN):
     return {
         "name": "actor_critic",
-        "actor": {"network": network, "distribution": GAUSSIAN},
+        "actor": {"network": network, "distribution": distribution},
         "critic": {"network": network},
     }
 
@@ -98,6 +99,10 @@ TestEstimatorVariational = make_case(
     ExtensionContract, component={"name": "estimator", "hidden_dims": [8], "loss": "variational"}
 )
 TestRnd = make_case(ExtensionContract, component={"name": "rnd", "state_normalization": True})
+TestEstimator = make_case(ExtensionContract, component={"name": "estimator"}, env=PRIVILEGED)
+TestEstimatorVariational = make_case(
+    ExtensionContract, component={"name": "estimator", "loss": "variational"}, env={**PRIVILEGED, **NEXT_STEP}
+)
 TestSymmetry = make_case(
     ExtensionContract, component={"name": "symmetry", "function": "mirrors:same", "use_mirror_loss": True}
 )

@@ -20,12 +20,12 @@ def test_forward_gives_the_units_of_the_targets():
         nn.init.zeros_(layer.bias)
     networks.features.update(torch.tensor([[0.0], [20.0]]))  # mean 10, standard deviation 10
     networks.targets.update(torch.tensor([[3.0], [7.0]]))  # mean 5, standard deviation 2
-    estimate = networks(torch.tensor([[[10.0], [20.02]]]))
+    estimate = networks(torch.tensor([[[10.0], [20.02]]]), draws=True)
     # 10.02 / 10.01 in units of 2.01, above 5.
     torch.testing.assert_close(estimate, torch.tensor([[5.0 + 2.01 * 10.02 / 10.01]]))
 
 
-def test_forward_gives_the_mean_of_the_context_behind_the_estimate_where_it_only_acts():
+def test_forward_gives_the_mean_of_the_context_behind_the_estimate():
     config = EstimatorConfig(loss="variational", history_length=1, num_context=2, hidden_dims=())
     networks = EstimatorNetworks(config, num_features=1, num_targets=1)
     (layer,) = networks.encoder
@@ -33,12 +33,11 @@ def test_forward_gives_the_mean_of_the_context_behind_the_estimate_where_it_only
         nn.init.zeros_(layer.weight)
         layer.bias.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
     # The targets have no statistics yet: mean 0, standard deviation 1 + 0.01. The last two are log variances.
-    networks.eval()
-    torch.testing.assert_close(networks(torch.zeros(1, 1, 1)), torch.tensor([[1.01, 2.0, 3.0]]))
+    torch.testing.assert_close(networks(torch.zeros(1, 1, 1), draws=False), torch.tensor([[1.01, 2.0, 3.0]]))
     torch.testing.assert_close(networks.encode(torch.zeros(1, 1, 1))[2], torch.tensor([[4.0, 5.0]]))
 
 
-def test_forward_draws_the_context_while_it_trains():
+def test_forward_draws_the_context():
     config = EstimatorConfig(loss="variational", history_length=1, num_context=1, hidden_dims=())
     networks = EstimatorNetworks(config, num_features=1, num_targets=1)
     (layer,) = networks.encoder
@@ -46,7 +45,7 @@ def test_forward_draws_the_context_while_it_trains():
         nn.init.zeros_(layer.weight)
         layer.bias.copy_(torch.tensor([0.0, 5.0, math.log(4.0)]))
     torch.manual_seed(0)
-    context = networks(torch.zeros(20_000, 1, 1))[:, 1]
+    context = networks(torch.zeros(20_000, 1, 1), draws=True)[:, 1]
     assert context.mean().item() == pytest.approx(5.0, abs=0.05)
     assert context.std().item() == pytest.approx(2.0, abs=0.05)
 
