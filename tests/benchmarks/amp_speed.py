@@ -127,7 +127,8 @@ def draw(folder: Path, output: Path) -> None:
     for variant, colour in COLOURS.items():
         runs = [load(path) for path in sorted(folder.glob(f"{variant}-*.json"))]
         for index, run in enumerate(runs):
-            label = f"{LABELS[variant]}, {len(runs)} seeds" if index == 0 else None
+            seeds = ", ".join(str(run["seed"]) for run in runs)
+            label = f"{LABELS[variant]}, seed {seeds}" if index == 0 else None
             axes.plot(run["steps"], run["speeds"], color=colour, label=label)
             final = run["final_speeds"]
             share = numpy.mean(final) / speed
