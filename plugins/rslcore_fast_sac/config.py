@@ -43,8 +43,9 @@ class FastSacConfig:
     )
     target_entropy_per_action: float = option(
         -1.0,
-        "Entropy, in nats an action in [-1, 1], to which the temperature steers the policy; -1 is that of an interval "
-        "of width 0.37, the usual choice.",
+        "Entropy, in nats an action in [-1, 1], to which the temperature steers the policy; -1, the usual choice, is "
+        "that of an interval of width 0.37, and 0.69 that of uniform actions, more than which there is not.",
+        Range(high=0.69),
     )
     precision: Precision = option(
         "fp32", "Number format of the networks' matrix products in an update; `bf16` is faster on hardware that has it."

@@ -223,10 +223,13 @@ def expect_resumes(start: Callable[..., Drive], context: Context, what: str) -> 
     expect_plain_state(state, type(old.algorithm).__name__)
     saved = through_a_file(state)
     new.algorithm.load_state_dict(saved)
+    if remembers(context.config, context.registry):  # compared with another fresh one: the old one knows more
+        old = start(seed=3)
+        old.algorithm.load_state_dict(through_a_file(state))
     results = []
     for driven in (old, new):
         driven.iteration = 2
-        driven.restart(make_env(context), seed=7, remembers=remembers(context.config.policy, context.registry))
+        driven.restart(make_env(context), seed=7)
         actions = driven.collect()
         metrics = driven.algorithm.update(driven.obs)
         results.append(copied({"actions": actions, "metrics": metrics, "state": driven.algorithm.state_dict()}))

@@ -63,7 +63,9 @@ class ExtensionContract(Contract):
         watched = attrs.evolve(context, registry=SpyRegistry(context.registry, component["name"], spy))
         driven = drive(watched)
         expect(spy.extension is not None, "The algorithm should carry the extension. It built none of that name.")
-        return spy, driven.iterate(num_iterations)
+        metrics = driven.iterate(num_iterations)
+        driven.algorithm.eval_mode()  # in which it draws nothing
+        return spy, metrics
 
     def test_inherits_from_extension(self, build: Callable[..., Any]) -> None:
         """From `rslcore.Extension`, whose hooks do nothing."""

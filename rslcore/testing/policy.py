@@ -156,10 +156,9 @@ class PolicyContract(Contract):
         expect(not missing, f"`parameter_groups` has all parameters. {listed(missing)} are in no group.")
         expect(len(grouped) == len(set(grouped)), "`parameter_groups` has each parameter once. One is there twice.")
         run = _run(policy, obs)
-        parts = [value for value in _leaves(run) if value.requires_grad]
-        expect_gradients(
-            policy, sum((part.square().sum() for part in parts), torch.zeros(())), self.kind, "its outputs"
-        )
+        if parts := [value for value in _leaves(run) if value.requires_grad]:
+            loss = torch.stack([part.square().sum() for part in parts]).sum()
+            expect_gradients(policy, loss, self.kind, "its outputs")
 
     def test_values_are_a_number_a_row(self, build: Callable[..., Any], obs: TensorDict) -> None:
         """Of an actor-critic: values `[B]`, parameters as the distribution says."""

@@ -17,6 +17,9 @@ from rslcore.evaluation import load_policy
 from rslcore.protocols import RecurrentNetwork
 from rslcore.recurrence import forget, split_sequences
 from rslcore.registry import Registry
+from rslcore.scaffold import PluginNames
+from rslcore.scaffold.kinds import SKELETONS
+from rslcore.scaffold.write import render
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.training import train
 
@@ -41,6 +44,20 @@ def test_extension_example_trains_and_loads(install, tmp_path):
     result = train(load_config("novelty", SMALL, registry), log_root=tmp_path, quiet=True, registry=registry)
     assert {"Loss/novelty", "Novelty/reward"} <= set(result.metrics)
     load_policy(result.path, registry=registry)
+
+
+def test_extension_example_is_what_new_plugin_writes_but_for_what_is_filled_in():
+    written = render(PluginNames.parse("novelty", "extension"))
+    filled_in = {
+        SKELETONS["extension"].summary: "A reward for observations that a network cannot predict yet.",
+        SKELETONS["extension"].recipe_summary: "CartPole-v1 with PPO and a reward for what is new.",
+    }
+    own = {"config.py", "extension.py", "novelty.yaml", "test_novelty.py"}
+    for path, text in written.items():
+        ours = (EXAMPLES / "rslcore-novelty" / path).read_text()
+        for summary, replacement in filled_in.items():
+            text = text.replace(summary, replacement)
+        assert path.rpartition("/")[2] in own or ours == text, path
 
 
 def test_network_example_trains_from_its_config(install, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 
+import numpy
 import pytest
 
 from rslcore.config import ExperimentConfig, structure
@@ -18,6 +19,7 @@ from rslcore.testing import (
     LoggerContract,
     NetworkContract,
     PolicyContract,
+    ReplayStorageContract,
     RolloutStorageContract,
     RunnerContract,
     make_case,
@@ -70,13 +72,32 @@ TestPpoMemory = make_case(
     env=NEXT_STEP,
 )
 
-TestPpoSeveralDiscreteActions = make_case(
-    AlgorithmContract,
-    component={"name": "ppo", **FEW_UPDATES},
-    policy=actor_critic(SMALL, {"name": "multi_categorical"}),
-    env=MULTI,
+SOFT = {
+    "name": "soft_actor_critic",
+    "actor": {"network": {**SMALL, "normalize": True}},
+    "critic": {"hidden_dims": [8], "normalize": True},
+}
+REPLAY = {"name": "replay", "capacity": 400}
+TestSoftActorCritic = make_case(
+    PolicyContract,
+    component=SOFT,
+    env=BOUNDED,
+    storage=REPLAY,
+    algorithm={"name": "fast_sac"},
 )
+TestFastSac = make_case(
+    AlgorithmContract,
+    component={"name": "fast_sac", "num_updates": 4, "batch_size": 16, "learning_starts": 32},
+    env=BOUNDED,
+    policy=SOFT,
+    storage=REPLAY,
+)
+TestReplay = make_case(ReplayStorageContract, component=REPLAY)
 
+TestEstimator = make_case(ExtensionContract, component={"name": "estimator", "hidden_dims": [8], "history_length": 3})
+TestEstimatorVariational = make_case(
+    ExtensionContract, component={"name": "estimator", "hidden_dims": [8], "loss": "variational"}
+)
 TestRnd = make_case(ExtensionContract, component={"name": "rnd", "state_normalization": True})
 TestEstimator = make_case(ExtensionContract, component={"name": "estimator"}, env=PRIVILEGED)
 TestEstimatorVariational = make_case(
@@ -97,6 +118,15 @@ TestGymnasiumNextStep = make_case(EnvContract, component={"name": "gymnasium", "
 TestFakeEnv = make_case(EnvContract, component={"name": "fake"})
 TestFakeEnvNextStep = make_case(EnvContract, component=NEXT_STEP)
 TestFakeExtension = make_case(ExtensionContract, component={"name": "fake"})
+
+
+class TestAmp(ExtensionContract):
+    @pytest.fixture
+    def component(self, tmp_path):
+        file = tmp_path / "motions.npz"
+        frames = numpy.random.default_rng(0).normal(size=(12, 3)).astype(numpy.float32)
+        numpy.savez(file, **{"num_frames": numpy.array([8, 4]), "obs/policy": frames})
+        return {"name": "amp", "motions": str(file), "hidden_dims": [8], "replay_size": 64}
 
 
 class Student:
@@ -139,7 +169,7 @@ class TestDistillation(Student, AlgorithmContract):
         return student_teacher
 
 
-WRITTEN_OUT = {TestStudentTeacher: "student_teacher", TestDistillation: "distillation"}
+WRITTEN_OUT = {TestAmp: "amp", TestStudentTeacher: "student_teacher", TestDistillation: "distillation"}
 
 
 def test_every_installed_component_has_a_case():

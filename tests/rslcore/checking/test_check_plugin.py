@@ -70,7 +70,7 @@ def test_check_plugin_unsound_lists_all_that_is_to_mend(check):
         "tuple[...].",
         "network fake_changing: It has no summary; `rslcore describe` shows it.",
         "recipe fake_recipe: It is no valid config: policy.name: there is no "
-        "policy 'actor_critc'; did you mean 'actor_critic'? (installed: 'actor_critic', 'student_teacher').",
+        "policy 'actor_critc'; did you mean 'actor_critic'? (installed: 'actor_critic', 'soft_actor_critic', 'student_teacher').",
     ]
     assert out.splitlines()[-1] == "fake-unsound: 11 things to mend."
 

@@ -119,7 +119,9 @@ def test_no_plugin_leaves_a_plugin_out(rslcore):
 def test_describe_kinds_components_and_fields(rslcore):
     _, kinds, _ = rslcore("describe")
     assert re.search(r"^algorithm +distillation, fast_sac, ppo +Chooses actions", kinds, re.MULTILINE)
-    assert re.search(r"^recipe +cartpole, cartpole_memory, halfcheetah, halfcheetah_sac, pendulum", kinds, re.MULTILINE)
+    assert re.search(
+        r"^recipe +cartpole, cartpole_memory, halfcheetah, halfcheetah_amp, halfcheetah_multi", kinds, re.MULTILINE
+    )
     _, networks, _ = rslcore("describe", "network")
     assert re.search(r"^mlp +rslcore +0\.1\.0 +Fully connected", networks, re.MULTILINE)
     _, fields, _ = rslcore("describe", "algorithm", "ppo")
@@ -228,7 +230,8 @@ def test_eval_bad_checkpoint_is_one_error(rslcore, run, change, message):
     [
         (
             ["trian"],
-            "there is no command 'trian'; did you mean 'train'? (commands: list-plugins, describe, train, eval)",
+            "there is no command 'trian'; did you mean 'train'? (commands: list-plugins, describe, train, "
+            "eval, new-plugin, check-plugin)",
         ),
         (["train"], "name a recipe or a config file: `rslcore train cartpole`, `rslcore train my.yaml`"),
         (["train", "cartpol"], "there is no recipe 'cartpol'; did you mean 'cartpole'?"),

@@ -9,6 +9,7 @@ import sys
 import pytest
 from installing import install_source
 
+from rslcore.checking import check_distribution
 from rslcore.registry import KINDS, Registry
 from rslcore.scaffold import PluginNames, write_plugin
 
@@ -31,6 +32,15 @@ def test_plugins_are_listed_with_component_and_recipe(plugins, monkeypatch):
         (kind, f"new-{kind}") for kind in KINDS
     }
     assert {recipe.name for row in rows for recipe in row.recipes} == {f"new-{kind}" for kind in KINDS}
+
+
+def test_plugins_have_nothing_to_mend(plugins, monkeypatch):
+    for path in plugins[1]:
+        monkeypatch.syspath_prepend(path)
+    registry = Registry.discover()
+    lines = [line for kind in KINDS for line in check_distribution(registry, f"rslcore-new-{kind}")]
+    assert [line for line in lines if line.status != "ok"] == []
+    assert sum("keeps the contract of its kind" in line.text for line in lines) == len(KINDS)
 
 
 def test_plugins_pass_their_own_tests(plugins):

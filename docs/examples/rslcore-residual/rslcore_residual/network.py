@@ -5,6 +5,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rslcore.context import Context
+from rslcore.observations import vector_size
 from rslcore_residual.config import ResidualConfig
 
 
@@ -13,7 +14,7 @@ class Residual(nn.Module):
 
     def __init__(self, config: ResidualConfig, context: Context, num_outputs: int) -> None:
         super().__init__()
-        num_inputs = context.env_spec.observations["policy"].size
+        num_inputs = vector_size(context, ("policy",), "name")  # says so where there is no such group
         self.first = nn.Linear(num_inputs, config.width)
         self.blocks = nn.ModuleList(nn.Linear(config.width, config.width) for _ in range(config.num_blocks))
         self.last = nn.Linear(config.width, num_outputs)
