@@ -89,7 +89,6 @@ class ExtensionList:
             check_hooks(name, extension)
         self._refuse_hooks_but(calls)
         self._owners: dict[str, str] = {}  # of losses, by the name under which they are logged
-        self._latest: tuple[TensorDict, TensorDict] | None = None  # what the env gave last, and what was made of it
 
     def _refuse_hooks_but(self, calls: Collection[str]) -> None:
         problems: list[Problem] = []
@@ -139,20 +138,19 @@ class ExtensionList:
             raise self._context.fault(self._components[index], what) from error
 
     def observe(self, obs: TensorDict) -> TensorDict:
-        """Observations with what extensions add, once for each that the env gives.
+        """Observations to act on, with what extensions add; once for each that the env gives."""
+        for before_act in self.hooks.before_act:
+            obs = before_act(obs)
+        return obs
 
-        The last ones of a rollout are asked for twice: for their values, and to act on in the next rollout.
-        """
-        if self._latest is None or self._latest[0] is not obs:
-            seen = obs
-            for before_act in self.hooks.before_act:
-                seen = before_act(seen)
-            self._latest = obs, seen
-        return self._latest[1]
+    def peek(self, obs: TensorDict) -> TensorDict:
+        """The same for observations that nobody acts on, or not yet: the last ones of episodes and of a rollout."""
+        for extend_final_obs in self.hooks.extend_final_obs:
+            obs = extend_final_obs(obs)
+        return obs
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Tell extensions that episodes of the envs in `dones [N]`, or of all, have ended."""
-        self._latest = None  # made with what is forgotten now
         for reset in self.hooks.reset:
             reset(dones)
 
@@ -163,12 +161,7 @@ class ExtensionList:
 
     def transition(self, obs: TensorDict, actions: Tensor, step: EnvStep) -> Transition:
         """What hooks are given of a step; `obs` are those that `observe` made."""
-        return Transition(obs, actions, step, self._observe_final)
-
-    def _observe_final(self, final_obs: TensorDict) -> TensorDict:
-        for extend_final_obs in self.hooks.extend_final_obs:
-            final_obs = extend_final_obs(final_obs)
-        return final_obs
+        return Transition(obs, actions, step, self.peek)
 
     def draw(self, batches: Iterator[Batch], num_updates: int, batch_size: int) -> Iterator[Batch]:
         """Minibatches with what samplers draw for each, and augmented."""
@@ -235,7 +228,6 @@ class ExtensionList:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        self._latest = None
         for name, extension in zip(self._names, self.extensions, strict=True):
             extension.load_state_dict(state[name])
 

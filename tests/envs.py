@@ -61,6 +61,24 @@ class Camera(Spaces):
         super().__init__(spaces.Dict(camera=image, depth=depth, policy=spaces.Box(-1.0, 1.0, (2,))))
 
 
+class Spring(gymnasium.Env):
+    """A mass on a spring, `[position, velocity]`, let go at 1; the action is a force. Nothing in it is random."""
+
+    observation_space = spaces.Box(-numpy.inf, numpy.inf, (2,), numpy.float64)
+    action_space = spaces.Box(-1.0, 1.0, (1,), numpy.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = numpy.array([1.0, 0.0])
+        return self.state.copy(), {}
+
+    def step(self, action):
+        position, velocity = self.state
+        velocity += 0.2 * (float(action[0]) - position)
+        self.state = numpy.array([position + 0.2 * velocity, velocity])
+        return self.state.copy(), -float(self.state @ self.state), False, False, {}
+
+
 class Fails(Spaces):
     """Raises at its first step."""
 
@@ -80,6 +98,7 @@ def register():
     if "rslcore_tests/Count-v0" not in gymnasium.registry:
         gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
         gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)
+        gymnasium.register("rslcore_tests/Spring-v0", entry_point=Spring, max_episode_steps=8)
         gymnasium.register("rslcore_tests/Camera-v0", entry_point=Camera, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Fails-v0", entry_point=Fails)
         gymnasium.register("rslcore_tests/Needy-v0", entry_point=Needy)

@@ -180,9 +180,8 @@ class PPO:
     def _compute_returns(self, obs: TensorDict) -> None:
         """Fill in what is derived from a whole rollout: values, log-probabilities, returns and advantages."""
         config, storage, distribution = self.config, self.storage, self.policy.distribution
-        critic = evaluate_rollout(
-            self.policy, storage, self.extensions.observe(obs), self._final_obs, self._first_states["critic"]
-        )
+        last_obs = self.extensions.peek(obs)
+        critic = evaluate_rollout(self.policy, storage, last_obs, self._final_obs, self._first_states["critic"])
         self._states["critic"] = critic.state
         storage.column("values").copy_(critic.values)
 
@@ -207,7 +206,7 @@ class PPO:
             outputs = {
                 "values": critic.values,
                 "last_values": critic.last_values,
-                "last_obs": self.extensions.observe(obs),
+                "last_obs": last_obs,
                 "final_obs": self._final_obs,
             }
             for after_returns in self.extensions.hooks.after_returns:

@@ -28,7 +28,7 @@ except ModuleNotFoundError as error:
         "the contracts are run by pytest, which is not installed; type `pip install 'rslcore[testing]'`"
     ) from None
 
-SMALL = {"num_envs": 4, "num_steps_per_env": 8}
+SMALL = {"num_envs": 4, "num_steps_per_env": 8, "num_learning_epochs": 2, "num_mini_batches": 2}
 """Options of recipes that are made small, where they are larger."""
 
 FIRST_TEST = "test_component_satisfies_its_protocol"

@@ -44,14 +44,14 @@ class Extension(Protocol):
     def before_act(self, obs: TensorDict) -> TensorDict:
         """Return observations `[N, ...]` with groups added or changed; `obs` itself must stay as it is.
 
-        Called once for each observation that the env gives, so it may keep a history.
+        Called once for each observation that is acted on, so it may keep a history.
         """
         return obs
 
     def extend_final_obs(self, final_obs: TensorDict) -> TensorDict:
-        """Do to observations that nobody acts on what `before_act` does, without moving on any state of its own.
+        """Do to observations that nobody acts on yet what `before_act` does, without moving on any state of its own.
 
-        They are those of `Transition.next_obs`, the last ones of ended episodes among them. Calls `before_act` unless
+        They are those of `Transition.next_obs`, the last ones of ended episodes among them, and the last of a rollout. Calls `before_act` unless
         overridden; an extension whose `before_act` keeps a history must override it.
         """
         return self.before_act(final_obs)

@@ -72,6 +72,13 @@ TestPpoMemory = make_case(
     env=NEXT_STEP,
 )
 
+TestPpoSeveralDiscreteActions = make_case(
+    AlgorithmContract,
+    component={"name": "ppo", **FEW_UPDATES},
+    policy=actor_critic(SMALL, {"name": "multi_categorical"}),
+    env=MULTI,
+)
+
 SOFT = {
     "name": "soft_actor_critic",
     "actor": {"network": {**SMALL, "normalize": True}},
@@ -94,10 +101,6 @@ TestFastSac = make_case(
 )
 TestReplay = make_case(ReplayStorageContract, component=REPLAY)
 
-TestEstimator = make_case(ExtensionContract, component={"name": "estimator", "hidden_dims": [8], "history_length": 3})
-TestEstimatorVariational = make_case(
-    ExtensionContract, component={"name": "estimator", "hidden_dims": [8], "loss": "variational"}
-)
 TestRnd = make_case(ExtensionContract, component={"name": "rnd", "state_normalization": True})
 TestEstimator = make_case(ExtensionContract, component={"name": "estimator"}, env=PRIVILEGED)
 TestEstimatorVariational = make_case(

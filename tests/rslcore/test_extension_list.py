@@ -183,8 +183,8 @@ def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, 
     recorder = Recorder.latest
     steps, minibatches = 2 * 8, 2 * 10 * 4
     assert recorder.calls == {
-        "before_act": steps + 1,  # once for each observation of the env, the last one included
-        "extend_final_obs": steps,  # the next observations of each transition, the last of episodes among them
+        "before_act": steps,  # once for each observation that is acted on
+        "extend_final_obs": steps + 2,  # the next observations of each transition, and the last ones of two rollouts
         "reset": steps,
         "train_mode": 1,
         "shape_reward": steps,
@@ -245,7 +245,7 @@ def test_extensions_fixed_learning_rate_is_not_adapted(with_extensions, registry
 def test_extensions_final_observations_are_extended_apart(with_extensions, registry, tmp_path):
     config = with_extensions(("recorder", {}), overrides=("env.id=rslcore_tests/Count-v0", "env.vectorization=sync"))
     train(config, log_root=tmp_path, quiet=True, registry=registry)
-    assert Recorder.latest.calls["before_act"] == 2 * 8 + 1
+    assert Recorder.latest.calls["before_act"] == 2 * 8
     assert Recorder.latest.calls["extend_final_obs"] > 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -70,7 +71,8 @@ def test_check_plugin_unsound_lists_all_that_is_to_mend(check):
         "tuple[...].",
         "network fake_changing: It has no summary; `rslcore describe` shows it.",
         "recipe fake_recipe: It is no valid config: policy.name: there is no "
-        "policy 'actor_critc'; did you mean 'actor_critic'? (installed: 'actor_critic', 'soft_actor_critic', 'student_teacher').",
+        "policy 'actor_critc'; did you mean 'actor_critic'? (installed: 'actor_critic', 'soft_actor_critic', "
+        "'student_teacher').",
     ]
     assert out.splitlines()[-1] == "fake-unsound: 11 things to mend."
 
@@ -129,7 +131,7 @@ def test_check_plugin_ours_are_sound_and_are_tried_in_surroundings_that_fit(chec
         "ok distribution multi_categorical",
         "ok network cnn",
     } <= {f"ok {each.removeprefix('ok ').strip()}" for each in kept}
-    assert "env gymnasium: It keeps the contract of its kind (1 tests, with the recipe 'cartpole')." in out
+    assert re.search(r"env gymnasium: It keeps the contract of its kind \(\d+ tests, with the recipe '\w+'\)\.", out)
 
 
 def test_find_plugins_takes_any_spelling_of_a_name(install):
