@@ -75,7 +75,6 @@ def _words(names: PluginNames) -> dict[str, str]:
         "identifier": names.identifier,
         "distribution": names.distribution,
         "package": names.package,
-        "camel": names.camel,
         "config_class": names.config_class,
         "component_class": names.component_class,
         "summary": skeleton.summary,
