@@ -42,7 +42,7 @@ class PluginNames:
                 raise ScaffoldError(f"'{name}': the 'rslcore-' is put before it; write '{name.removeprefix(prefix)}'")
         if not _NAME.fullmatch(name):
             rule = "a name is lower-case letters and digits, after a letter, in words joined by '-' or '_'"
-            raise ScaffoldError(f"'{name}' cannot name a plugin: {rule}{nearest(_repaired(name), [_repaired(name)])}")
+            raise ScaffoldError(f"'{name}' cannot name a plugin: {rule}; did you mean '{_repaired(name)}'?")
         if len(name) > _LONGEST:
             raise ScaffoldError(f"'{name}' has {len(name)} letters; a name has {_LONGEST} at the most")
         return cls(name, kind)

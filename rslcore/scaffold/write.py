@@ -72,16 +72,13 @@ def _words(names: PluginNames) -> dict[str, str]:
     return {
         "name": names.name,
         "kind": names.kind,
-        "a_kind": f"{'an' if names.kind[0] in 'aeiou' else 'a'} {names.kind}",
         "identifier": names.identifier,
         "distribution": names.distribution,
         "package": names.package,
-        "camel": names.camel,
         "config_class": names.config_class,
         "component_class": names.component_class,
         "summary": skeleton.summary,
         "recipe_summary": skeleton.recipe_summary,
         "rslcore_requirement": f"rslcore>={major}.{minor},<{int(major) + 1}",
-        "rslcore_minimum": f"{major}.{minor}",
         "plugin_api": str(PLUGIN_API),
     }
