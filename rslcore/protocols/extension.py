@@ -51,8 +51,8 @@ class Extension(Protocol):
     def extend_final_obs(self, final_obs: TensorDict) -> TensorDict:
         """Do to observations that nobody acts on yet what `before_act` does, without moving on any state of its own.
 
-        They are those of `Transition.next_obs`, the last ones of ended episodes among them, and the last of a rollout. Calls `before_act` unless
-        overridden; an extension whose `before_act` keeps a history must override it.
+        They are those of `Transition.next_obs`, the last ones of ended episodes among them, and the last of a rollout.
+        Calls `before_act` unless overridden; an extension whose `before_act` keeps a history must override it.
         """
         return self.before_act(final_obs)
 
