@@ -22,6 +22,7 @@ from rslcore.context import Context
 from rslcore.device import autocast
 from rslcore.extension_list import HOOKS, ExtensionList
 from rslcore.heads import LatentTap
+from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
@@ -70,14 +71,15 @@ class Distillation:
         self._state = self._first_state = self._zero_state
         self._inference = InferenceMemory(self.policy, context.device)
 
-        self.modules = ModuleTable(context.device)
-        self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
-        self.extensions.bind(self.policy, self.modules, self.storage)
+        modules = ModuleTable(context.device)
+        modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        self.extensions.bind(self.policy, modules, self.storage)
         self._latent = LatentTap()
         if self.extensions.reads_outputs:
             self._latent.watch(self.policy, "student")
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
-        self.optimizer = make_optimizer(config.optimizer, self.modules, self.learning_rate, config.max_grad_norm)
+        optimizer = make_optimizer(config.optimizer, modules, self.learning_rate, config.max_grad_norm)
+        self.learner = Learner(modules, optimizer, self.extensions)
         self._teacher_share = config.teacher_share.initial
         self._acted: tuple[TensorDict, Tensor] | None = None
         self._means = Means()
@@ -182,17 +184,7 @@ class Distillation:
         self._means.add({"Loss/behavior": behavior})
 
         outputs = {"params": params, "actions": actions, **self._latent.take()}
-        for name, (extra, weight) in self.extensions.losses(batch, outputs, ("behavior",)).items():
-            loss = loss + weight * extra
-            self._means.add({f"Loss/{name}": extra})
-
-        self.optimizer.zero_grad()
-        loss.backward()
-        for after_backward in self.extensions.hooks.after_backward:
-            after_backward(batch, outputs)
-        self.optimizer.step()
-        for after_minibatch in self.extensions.hooks.after_minibatch:
-            after_minibatch(batch, outputs)
+        self._means.add(self.learner.minimize(loss, batch, outputs, ("behavior",)))
 
     # Acting, and state
 
@@ -207,21 +199,15 @@ class Distillation:
 
     def train_mode(self) -> None:
         """Put the student and all modules of extensions in training mode; the teacher stays as it is."""
-        self.modules.train()
-        self.extensions.train_mode(True)
+        self.learner.train(True)
 
     def eval_mode(self) -> None:
         """Put the student and all modules of extensions in evaluation mode."""
-        self.modules.train(False)
-        self.extensions.train_mode(False)
+        self.learner.train(False)
 
     def state_dict(self) -> dict[str, Any]:
         """Modules, the teacher among them, optimizer and extensions."""
-        return {
-            "modules": self.modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "extensions": self.extensions.state_dict(),
-        }
+        return self.learner.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`.
@@ -229,12 +215,7 @@ class Distillation:
         Raises:
             CheckpointError: Modules, optimizer or extensions do not fit; nothing is loaded then.
         """
-        self.extensions.check_state(state["extensions"])
-        self.modules.check_state(state["modules"])
-        self.optimizer.check_state(state["optimizer"])
-        self.modules.load_state_dict(state["modules"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.extensions.load_state_dict(state["extensions"])
+        self.learner.load_state_dict(state)
         self._state = self._first_state = self._zero_state
         self._inference.reset()
 

@@ -23,6 +23,7 @@ from rslcore.context import Context
 from rslcore.device import autocast
 from rslcore.extension_list import HOOKS, ExtensionList
 from rslcore.heads import LatentTap
+from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
@@ -76,13 +77,14 @@ class FastSac:
         num_actions = context.env_spec.actions.num_actions
         self.storage.add_fields({"actions": TensorSpec((num_actions,))})
 
-        self.modules = ModuleTable(context.device)
+        modules = ModuleTable(context.device)
         self.temperature = Temperature(config.init_temperature)
-        self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
-        self.modules.register("temperature", self.temperature)
-        self.extensions.bind(self.policy, self.modules, self.storage)
+        modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        modules.register("temperature", self.temperature)
+        self.extensions.bind(self.policy, modules, self.storage)
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
-        self.optimizer = make_optimizer(config.optimizer, self.modules, self.learning_rate, max_grad_norm=None)
+        optimizer = make_optimizer(config.optimizer, modules, self.learning_rate, max_grad_norm=None)
+        self.learner = Learner(modules, optimizer, self.extensions)
 
         self._target_entropy = config.target_entropy_per_action * num_actions
         self._latent = LatentTap()
@@ -187,17 +189,7 @@ class FastSac:
         loss = losses["critic"] + losses["actor"] + losses["temperature"]
 
         outputs = {"q_values": q_values, "targets": targets, "actions": actions, "log_prob": log_prob, **latent}
-        for name, (extra, weight) in self.extensions.losses(batch, outputs, tuple(losses)).items():
-            loss = loss + weight * extra
-            self._means.add({f"Loss/{name}": extra})
-
-        self.optimizer.zero_grad()
-        loss.backward()
-        for after_backward in self.extensions.hooks.after_backward:
-            after_backward(batch, outputs)
-        self.optimizer.step()
-        for after_minibatch in self.extensions.hooks.after_minibatch:
-            after_minibatch(batch, outputs)
+        self._means.add(self.learner.minimize(loss, batch, outputs, tuple(losses)))
         policy.update_targets(self.config.target_rate)
 
     @torch.no_grad()
@@ -223,22 +215,18 @@ class FastSac:
 
     def train_mode(self) -> None:
         """Put the policy, all modules of extensions and the extensions themselves in training mode."""
-        self.modules.train()
-        self.extensions.train_mode(True)
+        self.learner.train(True)
 
     def eval_mode(self) -> None:
         """Put the policy, all modules of extensions and the extensions themselves in evaluation mode."""
-        self.modules.train(False)
-        self.extensions.train_mode(False)
+        self.learner.train(False)
 
     def state_dict(self) -> dict[str, Any]:
         """Modules, optimizer, extensions, and the replay if it is to be saved."""
         return {
-            "modules": self.modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **self.learner.state_dict(),
             "has_learned": self._has_learned,
             "storage": self.storage.state_dict(),
-            "extensions": self.extensions.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -247,11 +235,7 @@ class FastSac:
         Raises:
             CheckpointError: Modules, optimizer, replay or extensions do not fit; nothing is loaded then.
         """
-        self.extensions.check_state(state["extensions"])
-        self.modules.check_state(state["modules"])
-        self.optimizer.check_state(state["optimizer"])
+        self.learner.check_state(state)
         self.storage.load_state_dict(state["storage"])
-        self.modules.load_state_dict(state["modules"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.learner.load_state_dict(state)
         self._has_learned = state["has_learned"]
-        self.extensions.load_state_dict(state["extensions"])

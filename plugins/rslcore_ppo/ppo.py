@@ -23,6 +23,7 @@ from rslcore.context import Context
 from rslcore.device import autocast
 from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
+from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
@@ -88,14 +89,15 @@ class PPO:
                 "advantages": TensorSpec(()),
             }
         )
-        self.modules = ModuleTable(context.device)
-        self.modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
-        self.extensions.bind(self.policy, self.modules, self.storage)
+        modules = ModuleTable(context.device)
+        modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        self.extensions.bind(self.policy, modules, self.storage)
         self._latent = LatentTap()
         if self.extensions.reads_outputs:
             self._latent.watch(self.policy, "actor")
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
-        self.optimizer = make_optimizer(config.optimizer, self.modules, self.learning_rate, config.max_grad_norm)
+        optimizer = make_optimizer(config.optimizer, modules, self.learning_rate, config.max_grad_norm)
+        self.learner = Learner(modules, optimizer, self.extensions)
 
         self._bootstraps_final_obs = config.bootstrap == "final_observation" and context.env_spec.keeps_final_obs
         self._acted: tuple[TensorDict, Tensor] | None = None
@@ -257,17 +259,7 @@ class PPO:
         self._means.add({"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl})
 
         outputs = {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio, **latent}
-        for name, (extra, weight) in self.extensions.losses(batch, outputs, ("surrogate", "value", "entropy")).items():
-            loss = loss + weight * extra
-            self._means.add({f"Loss/{name}": extra})
-
-        self.optimizer.zero_grad()
-        loss.backward()
-        for after_backward in self.extensions.hooks.after_backward:
-            after_backward(batch, outputs)
-        self.optimizer.step()
-        for after_minibatch in self.extensions.hooks.after_minibatch:
-            after_minibatch(batch, outputs)
+        self._means.add(self.learner.minimize(loss, batch, outputs, ("surrogate", "value", "entropy")))
 
     def _metrics(self) -> dict[str, Tensor]:
         distribution = self.policy.distribution
@@ -294,22 +286,15 @@ class PPO:
 
     def train_mode(self) -> None:
         """Put the policy, all modules of extensions and the extensions themselves in training mode."""
-        self.modules.train()
-        self.extensions.train_mode(True)
+        self.learner.train(True)
 
     def eval_mode(self) -> None:
         """Put the policy, all modules of extensions and the extensions themselves in evaluation mode."""
-        self.modules.train(False)
-        self.extensions.train_mode(False)
+        self.learner.train(False)
 
     def state_dict(self) -> dict[str, Any]:
         """Modules, optimizer and extensions; not what the networks remember, since envs begin anew."""
-        return {
-            "modules": self.modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "learning_rate": self.learning_rate.clone(),
-            "extensions": self.extensions.state_dict(),
-        }
+        return {**self.learner.state_dict(), "learning_rate": self.learning_rate.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`; a fixed learning rate belongs to the config and stays.
@@ -317,13 +302,8 @@ class PPO:
         Raises:
             CheckpointError: Modules, optimizer or extensions do not fit; nothing is loaded then.
         """
-        self.extensions.check_state(state["extensions"])
-        self.modules.check_state(state["modules"])
-        self.optimizer.check_state(state["optimizer"])
-        self.modules.load_state_dict(state["modules"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.learner.load_state_dict(state)
         if self.config.schedule == "adaptive":
             self.learning_rate.copy_(state["learning_rate"])
-        self.extensions.load_state_dict(state["extensions"])
         self._states, self._first_states = dict(self._zero_states), dict(self._zero_states)
         self._inference.reset()
