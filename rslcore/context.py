@@ -77,6 +77,25 @@ class Context:
                 what = f"cannot be built: '{target}' is called with ({arguments}): {fault}"
             raise self.fault(component, what) from error
 
+    def build_as(self, protocol: Any, component: Component, at: str, lacks: str, advice: str = "") -> Any:
+        """Build a component of which the algorithm asks more than its kind does.
+
+        Args:
+            protocol: What it must be, of `rslcore.protocols` or the algorithm's own.
+            component: From this component's config.
+            at: Its place in this component's config.
+            lacks: What a component that is something else lacks, for the message: `keeps no rollout`.
+            advice: What to write instead.
+
+        Raises:
+            ConfigError: It is something else.
+        """
+        built = self.build(component, at)
+        if not isinstance(built, protocol):
+            needs = f"'{component.name}' {lacks}, which algorithm '{self.config.algorithm.name}' needs"
+            raise self.error(f"{at}.name", f"{needs}; {advice}" if advice else needs)
+        return built
+
     def fault(self, component: Component, what: str) -> PluginFaultError:
         """The error to raise, from its cause, where the code of another component has raised; `what` happened to it."""
         entry = self.registry.find(component.kind, component.name)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
+from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore import protocols
 from rslcore.batch import Batch
-from rslcore.errors import ExtensionError, nearest_name
+from rslcore.errors import ExtensionError, nearest, nearest_name
 
 ALL_HOOKS = tuple(
     name for name, member in vars(protocols.Extension).items() if inspect.isfunction(member) and name[0] != "_"
@@ -66,6 +68,26 @@ def check_loss(extension: str, name: str, loss: Any) -> None:
 
 def _describe(value: Any) -> str:
     return f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def check_rows(column: str, row: Tensor, rows: Tensor) -> None:
+    """Raises ExtensionError if rows have another shape than a row of a column, over which a copy would spread them."""
+    if rows.shape != row.shape:
+        raise ExtensionError(f"{column} has rows of shape {list(row.shape)}, not {list(rows.shape)}")
+
+
+def unknown_column(name: str, declared: Iterable[str]) -> ExtensionError:
+    """The error for a column that is written and not declared."""
+    near = nearest(name, declared)
+    return ExtensionError(f"the storage has no column '{name}', which `fields` must declare{near}")
+
+
+def take_group(obs: TensorDict, group: str) -> Tensor:
+    """An observation group. Raises ExtensionError if it is missing."""
+    if group not in obs:
+        raise ExtensionError(f"there is no observation group '{group}' though an extension or the env declares it")
+    rows: Tensor = obs[group]
+    return rows
 
 
 def check_lengths(batch: Batch) -> None:

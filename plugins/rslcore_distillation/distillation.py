@@ -26,9 +26,9 @@ from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
-from rslcore.protocols import EnvStep
+from rslcore.protocols import EnvStep, RolloutStorage, StudentTeacherPolicy
 from rslcore.recurrence import InferenceMemory, detach, forget, zero_states
-from rslcore_distillation.checks import build_rollout, build_student_teacher, check_loss
+from rslcore_distillation.checks import check_loss
 from rslcore_distillation.config import DistillationConfig, TeacherShareConfig
 from rslcore_distillation.losses import huber_error, squared_error
 
@@ -60,8 +60,12 @@ class Distillation:
         calls = set(HOOKS) - {"shape_reward", "after_returns"}  # nothing here learns from rewards
         self.extensions = ExtensionList(config.extensions, context, calls)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
-        self.policy = build_student_teacher(root, policy)
-        self.storage = build_rollout(root, storage)
+        self.policy: StudentTeacherPolicy = root.build_as(
+            StudentTeacherPolicy, policy, "policy", "has no student and teacher"
+        )
+        self.storage: RolloutStorage = root.build_as(
+            RolloutStorage, storage, "storage", "keeps no rollout", "write rollout"
+        )
         actions = self.policy.distribution.action_spec()
         self.storage.add_fields({"actions": actions, "teacher_actions": actions})
 
@@ -72,7 +76,7 @@ class Distillation:
         self._inference = InferenceMemory(self.policy, context.device)
 
         modules = ModuleTable(context.device)
-        modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        modules.register("policy", self.policy, groups=self.policy.parameter_groups())
         self.extensions.bind(self.policy, modules, self.storage)
         self._latent = LatentTap()
         if self.extensions.reads_outputs:

@@ -7,7 +7,6 @@ from typing import Protocol, runtime_checkable
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.protocols import Policy, ReplayStorage
 from rslcore_fast_sac.config import FastSacConfig
@@ -50,35 +49,6 @@ def check_actions(context: Context) -> None:
     actions = context.env_spec.actions
     if actions.is_discrete:
         raise context.error("name", f"'fast_sac' is for continuous actions; the env takes {actions}; use 'ppo'")
-
-
-def build_soft_actor_critic(context: Context, component: PolicyComponent) -> SoftActorCriticPolicy:
-    """The policy.
-
-    Raises:
-        ConfigError: It has no critics of actions.
-    """
-    policy = context.build(component, "policy")
-    if not isinstance(policy, SoftActorCriticPolicy):
-        raise context.error(
-            "policy.name",
-            f"'{component.name}' has no critics of actions, which algorithm 'fast_sac' trains; write soft_actor_critic",
-        )
-    return policy
-
-
-def build_replay(context: Context, component: StorageComponent) -> ReplayStorage:
-    """The storage.
-
-    Raises:
-        ConfigError: It keeps no replay.
-    """
-    storage = context.build(component, "storage")
-    if not isinstance(storage, ReplayStorage):
-        raise context.error(
-            "storage.name", f"'{component.name}' keeps no replay, which algorithm 'fast_sac' samples; write replay"
-        )
-    return storage
 
 
 def check_learning_starts(config: FastSacConfig, context: Context, storage: ReplayStorage) -> None:

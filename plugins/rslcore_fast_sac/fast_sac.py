@@ -27,10 +27,10 @@ from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
-from rslcore.protocols import EnvStep
+from rslcore.protocols import EnvStep, ReplayStorage
 from rslcore.recurrence import InferenceMemory
 from rslcore.specs import TensorSpec
-from rslcore_fast_sac.checks import build_replay, build_soft_actor_critic, check_actions, check_learning_starts
+from rslcore_fast_sac.checks import SoftActorCriticPolicy, check_actions, check_learning_starts
 from rslcore_fast_sac.config import FastSacConfig
 from rslcore_fast_sac.losses import actor_loss, critic_loss, soft_values, temperature_loss
 
@@ -71,15 +71,19 @@ class FastSac:
         check_actions(context)
         self.extensions = ExtensionList(config.extensions, context, CALLS)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
-        self.policy = build_soft_actor_critic(root, policy)
-        self.storage = build_replay(root, storage)
+        self.policy: SoftActorCriticPolicy = root.build_as(
+            SoftActorCriticPolicy, policy, "policy", "has no critics of actions", "write soft_actor_critic"
+        )
+        self.storage: ReplayStorage = root.build_as(
+            ReplayStorage, storage, "storage", "keeps no replay", "write replay"
+        )
         check_learning_starts(config, context, self.storage)
         num_actions = context.env_spec.actions.num_actions
         self.storage.add_fields({"actions": TensorSpec((num_actions,))})
 
         modules = ModuleTable(context.device)
         self.temperature = Temperature(config.init_temperature)
-        modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        modules.register("policy", self.policy, groups=self.policy.parameter_groups())
         modules.register("temperature", self.temperature)
         self.extensions.bind(self.policy, modules, self.storage)
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)

@@ -2,36 +2,8 @@
 
 from __future__ import annotations
 
-from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
-from rslcore.protocols import ActorCriticPolicy, RolloutStorage
 from rslcore_ppo.config import PpoConfig
-
-
-def build_actor_critic(context: Context, component: PolicyComponent) -> ActorCriticPolicy:
-    """The policy.
-
-    Raises:
-        ConfigError: It has no actor and critic.
-    """
-    policy = context.build(component, "policy")
-    if not isinstance(policy, ActorCriticPolicy):
-        raise context.error("policy.name", f"'{component.name}' has no actor and critic, which algorithm 'ppo' trains")
-    return policy
-
-
-def build_rollout(context: Context, component: StorageComponent) -> RolloutStorage:
-    """The storage.
-
-    Raises:
-        ConfigError: It keeps no rollout.
-    """
-    storage = context.build(component, "storage")
-    if not isinstance(storage, RolloutStorage):
-        raise context.error(
-            "storage.name", f"'{component.name}' keeps no rollout, which algorithm 'ppo' learns from; write rollout"
-        )
-    return storage
 
 
 def check_mini_batches(config: PpoConfig, context: Context, sequential: bool) -> int:

@@ -27,11 +27,11 @@ from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
-from rslcore.protocols import EnvStep
+from rslcore.protocols import ActorCriticPolicy, EnvStep, RolloutStorage
 from rslcore.recurrence import InferenceMemory, forget, zero_states
 from rslcore.returns import generalized_advantages, standardize
 from rslcore.specs import TensorSpec
-from rslcore_ppo.checks import build_actor_critic, build_rollout, check_mini_batches
+from rslcore_ppo.checks import check_mini_batches
 from rslcore_ppo.config import PpoConfig
 from rslcore_ppo.losses import (
     adapt_learning_rate,
@@ -65,8 +65,10 @@ class PPO:
         self.device = context.device
         self.extensions = ExtensionList(config.extensions, context)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
-        self.policy = build_actor_critic(root, policy)
-        self.storage = build_rollout(root, storage)
+        self.policy: ActorCriticPolicy = root.build_as(ActorCriticPolicy, policy, "policy", "has no actor and critic")
+        self.storage: RolloutStorage = root.build_as(
+            RolloutStorage, storage, "storage", "keeps no rollout", "write rollout"
+        )
 
         state_specs = {"actor": {}, "critic": {}, **self.policy.state_specs()}
         self._sequential = any(state_specs.values())
@@ -90,7 +92,7 @@ class PPO:
             }
         )
         modules = ModuleTable(context.device)
-        modules.register("policy", self.policy, groups=self.policy.parameter_groups())  # type: ignore[arg-type]
+        modules.register("policy", self.policy, groups=self.policy.parameter_groups())
         self.extensions.bind(self.policy, modules, self.storage)
         self._latent = LatentTap()
         if self.extensions.reads_outputs:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from rslcore.batch import ReplayBatch
 from rslcore.context import Context
-from rslcore.errors import CheckpointError, ExtensionError, nearest
+from rslcore.errors import CheckpointError, ExtensionError
+from rslcore.extension_checks import check_rows, take_group, unknown_column
 from rslcore.modules import find_misfits
 from rslcore.specs import TensorSpec
 from rslcore_replay.config import ReplayConfig
@@ -79,11 +80,9 @@ class Replay:
         if not self._columns:
             self._allocate()
         if name not in self._columns:
-            near = nearest(name, self._fields)
-            raise ExtensionError(f"the storage has no column '{name}', which `fields` must declare{near}")
+            raise unknown_column(name, self._fields)
         row = self._columns[name][self._step]
-        if rows.shape != row.shape:  # `copy_` would spread fewer numbers over the row
-            raise ExtensionError(f"column '{name}' has rows of shape {list(row.shape)}, not {list(rows.shape)}")
+        check_rows(f"column '{name}'", row, rows)
         row.copy_(rows)
 
     def write_obs(self, obs: TensorDict) -> None:
@@ -96,11 +95,7 @@ class Replay:
 
     def _write_groups(self, prefix: str, obs: TensorDict) -> None:
         for group in self._groups:
-            if group not in obs:
-                raise ExtensionError(
-                    f"there is no observation group '{group}' though an extension or the env declares it"
-                )
-            self.write(f"{prefix}/{group}", obs[group])
+            self.write(f"{prefix}/{group}", take_group(obs, group))
 
     def write_valid(self, valid: Tensor) -> None:
         """Say which rows of the current step are transitions, `[N]`, bool."""

@@ -18,7 +18,8 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.config import Shuffle
 from rslcore.context import Context
-from rslcore.errors import ExtensionError, nearest
+from rslcore.errors import ExtensionError
+from rslcore.extension_checks import check_rows, take_group, unknown_column
 from rslcore.recurrence import Sequences, split_sequences
 from rslcore.specs import TensorSpec
 from rslcore_rollout.config import RolloutConfig
@@ -66,11 +67,9 @@ class RolloutStorage:
         if not self._columns:
             self._allocate()
         if name not in self._rows:
-            near = nearest(name, self._fields)
-            raise ExtensionError(f"the storage has no column '{name}', which `fields` must declare{near}")
+            raise unknown_column(name, self._fields)
         row = self._rows[name][self._step]
-        if rows.shape != row.shape:  # `copy_` would spread fewer numbers over the row
-            raise ExtensionError(f"column '{name}' has rows of shape {list(row.shape)}, not {list(rows.shape)}")
+        check_rows(f"column '{name}'", row, rows)
         row.copy_(rows)
 
     def write_obs(self, obs: TensorDict) -> None:
@@ -82,16 +81,9 @@ class RolloutStorage:
         if not self._columns:
             self._allocate()
         for group, rows in self._obs_rows.items():
-            if group not in obs:
-                raise ExtensionError(
-                    f"there is no observation group '{group}' though an extension or the env declares it"
-                )
-            row = rows[self._step]
-            if obs[group].shape != row.shape:
-                raise ExtensionError(
-                    f"group '{group}' has rows of shape {list(row.shape)}, not {list(obs[group].shape)}"
-                )
-            row.copy_(obs[group])
+            row, given = rows[self._step], take_group(obs, group)
+            check_rows(f"group '{group}'", row, given)
+            row.copy_(given)
 
     def write_valid(self, valid: Tensor) -> None:
         """Say which rows of the current step are transitions, `[N]`, bool."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
+import attrs
 import pytest
 import torch
 
 from rslcore.config import NetworkComponent
 from rslcore.context import Context
-from rslcore.errors import PluginFaultError, RslcoreError
+from rslcore.errors import ConfigError, PluginFaultError, RslcoreError
+from rslcore.protocols import ReplayStorage, RolloutStorage
+from rslcore.registry import default_registry
 
 
 @pytest.mark.parametrize(
@@ -50,3 +54,15 @@ def test_build_error_that_the_user_can_mend_stays_as_it_is(small_config):
     context = Context(default_registry(), config, torch.device("cpu"), 1, 8)
     with pytest.raises(RslcoreError, match="^env.id: Gymnasium knows no env 'Nothing-v0'"):
         context.build(config.env, "env")
+
+
+def test_build_as_refuses_what_the_algorithm_cannot_use(small_config):
+    config = small_config()
+    context = Context(default_registry(), config, torch.device("cpu"), 1, 8)
+    with contextlib.closing(context.build(config.env, "env")) as env:
+        context = attrs.evolve(context, env=env, spec=env.spec)
+        built = context.build_as(RolloutStorage, config.storage, "storage", "keeps no rollout")
+        assert isinstance(built, RolloutStorage)
+        message = "^storage.name: 'rollout' keeps no replay, which algorithm 'ppo' needs; write replay$"
+        with pytest.raises(ConfigError, match=message):
+            context.build_as(ReplayStorage, config.storage, "storage", "keeps no replay", "write replay")

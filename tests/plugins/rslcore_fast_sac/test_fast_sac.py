@@ -348,12 +348,12 @@ def test_state_of_other_networks_is_refused_whole(build, small_sac):
     [
         (
             "storage={name: rollout}",
-            r"storage\.name: 'rollout' keeps no replay, which algorithm 'fast_sac' samples; write replay",
+            r"storage\.name: 'rollout' keeps no replay, which algorithm 'fast_sac' needs; write replay",
         ),
         (
             "policy={name: actor_critic, actor: {network: {name: mlp}, distribution: {name: gaussian}}, "
             "critic: {network: {name: mlp}}}",
-            r"policy\.name: 'actor_critic' has no critics of actions, which algorithm 'fast_sac' trains; write "
+            r"policy\.name: 'actor_critic' has no critics of actions, which algorithm 'fast_sac' needs; write "
             r"soft_actor_critic",
         ),
         (
@@ -375,7 +375,7 @@ def test_what_does_not_fit_is_refused(build, small_sac, override, message):
 
 @pytest.mark.parametrize(
     ("algorithm", "message"),
-    [("ppo", r"storage\.name: 'replay' keeps no rollout, which algorithm 'ppo' learns from; write rollout")],
+    [("ppo", r"storage\.name: 'replay' keeps no rollout, which algorithm 'ppo' needs; write rollout")],
 )
 def test_replay_is_refused_by_algorithms_with_rollouts(build, small_config, algorithm, message):
     with pytest.raises(ConfigError, match=f"^{message}$"):

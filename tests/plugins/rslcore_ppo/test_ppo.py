@@ -303,7 +303,7 @@ def test_adaptive_learning_rate_outside_its_bounds_is_refused(build, rate):
 def test_policy_without_a_critic_is_refused(build, monkeypatch):
     monkeypatch.setattr("rslcore_actor_critic.policy.ActorCritic.values", None)
     monkeypatch.delattr("rslcore_actor_critic.policy.ActorCritic.values")
-    message = r"^policy\.name: 'actor_critic' has no actor and critic, which algorithm 'ppo' trains$"
+    message = r"^policy\.name: 'actor_critic' has no actor and critic, which algorithm 'ppo' needs$"
     with pytest.raises(ConfigError, match=message):
         build()
 

@@ -204,7 +204,7 @@ def test_teacher_whose_actions_have_other_bounds_is_refused(pendulum_student, pe
 
 def test_student_and_teacher_given_to_ppo_is_refused(pendulum_student):
     assert error_of(pendulum_student("algorithm={name: ppo}")) == (
-        "policy.name: 'student_teacher' has no actor and critic, which algorithm 'ppo' trains"
+        "policy.name: 'student_teacher' has no actor and critic, which algorithm 'ppo' needs"
     )
 
 
