@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+import math
+import numbers
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tensordict import TensorDict
@@ -11,7 +13,8 @@ from torch import Tensor
 
 from rslcore import protocols
 from rslcore.batch import Batch
-from rslcore.errors import ExtensionError, nearest, nearest_name
+from rslcore.errors import ExtensionError, nearest_name
+from rslcore.specs import TensorSpec
 
 ALL_HOOKS = tuple(
     name for name, member in vars(protocols.Extension).items() if inspect.isfunction(member) and name[0] != "_"
@@ -52,42 +55,83 @@ def _check_arguments(name: str, hook: str, function: Any) -> None:
         ) from None
 
 
-def check_loss(extension: str, name: str, loss: Any) -> None:
-    """Raises ExtensionError if what the hook `losses` returned under a name is no `(scalar, weight)`."""
-    if not (isinstance(loss, tuple) and len(loss) == 2 and isinstance(loss[0], Tensor)):
-        raise ExtensionError(
-            f"the loss '{name}' of extension '{extension}' is {_describe(loss)}; "
-            "return a pair of a scalar tensor and a weight"
-        )
-    if loss[0].shape != ():
-        raise ExtensionError(
-            f"the loss '{name}' of extension '{extension}' has shape {list(loss[0].shape)}; "
-            "a loss is a scalar: take its mean"
-        )
+def _check_losses(losses: Any, *_: Any) -> None:
+    for name, loss in _mapping(losses).items():
+        if not (isinstance(loss, tuple) and len(loss) == 2 and isinstance(loss[0], Tensor)):
+            raise ExtensionError(
+                f"the loss '{name}' is {_describe(loss)}; return a pair of a scalar tensor and a weight"
+            )
+        if loss[0].shape != ():
+            raise ExtensionError(
+                f"the loss '{name}' has shape {list(loss[0].shape)}; a loss is a scalar: take its mean"
+            )
+        if not isinstance(loss[1], numbers.Real) or not math.isfinite(loss[1]):
+            raise ExtensionError(f"the loss '{name}' has the weight {loss[1]!r}; a weight is a finite number")
+
+
+def _check_metrics(metrics: Any, *_: Any) -> None:
+    for name, value in _mapping(metrics).items():
+        if not (isinstance(value, numbers.Real) or (isinstance(value, Tensor) and value.numel() == 1)):
+            raise ExtensionError(f"the metric '{name}' is {_describe(value)}; a metric is a scalar: take its mean")
+
+
+def _check_rewards(rewards: Any, transition: Any, given: Tensor) -> None:
+    if not isinstance(rewards, Tensor) or rewards.shape != given.shape:
+        raise ExtensionError(f"it returned {_describe(rewards)}; return rewards of shape {list(given.shape)}")
+
+
+def _check_observations(obs: Any, given: TensorDict) -> None:
+    if not isinstance(obs, TensorDict) or obs.batch_size != given.batch_size:
+        raise ExtensionError(f"it returned {_describe(obs)}; return a TensorDict of {len(given)} rows")
+
+
+def _check_batch(batch: Any, *_: Any) -> None:
+    if not isinstance(batch, Batch):
+        raise ExtensionError(f"it returned {_describe(batch)}; return a Batch, such as `attrs.evolve(batch, ...)`")
+
+
+def _check_samplers(samplers: Any, *_: Any) -> None:
+    _mapping(samplers)
+
+
+RESULT_CHECKS: Mapping[str, Callable[..., None]] = {
+    "before_act": _check_observations,
+    "extend_final_obs": _check_observations,
+    "shape_reward": _check_rewards,
+    "samplers": _check_samplers,
+    "augment": _check_batch,
+    "losses": _check_losses,
+    "metrics": _check_metrics,
+}
+"""For each hook that returns something: what looks at the result, given it and the hook's arguments.
+
+None of them reads a tensor. They raise ExtensionError.
+"""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ExtensionError(f"it returned {_describe(value)}; return a dict, empty for nothing")
+    return value
 
 
 def _describe(value: Any) -> str:
-    return f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    if isinstance(value, TensorDict):
+        return f"a TensorDict of shape {list(value.batch_size)}"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {list(value.shape)}"
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
-def check_rows(column: str, row: Tensor, rows: Tensor) -> None:
-    """Raises ExtensionError if rows have another shape than a row of a column, over which a copy would spread them."""
-    if rows.shape != row.shape:
-        raise ExtensionError(f"{column} has rows of shape {list(row.shape)}, not {list(rows.shape)}")
-
-
-def unknown_column(name: str, declared: Iterable[str]) -> ExtensionError:
-    """The error for a column that is written and not declared."""
-    near = nearest(name, declared)
-    return ExtensionError(f"the storage has no column '{name}', which `fields` must declare{near}")
-
-
-def take_group(obs: TensorDict, group: str) -> Tensor:
-    """An observation group. Raises ExtensionError if it is missing."""
+def check_group(extension: str, group: str, spec: TensorSpec, obs: TensorDict) -> None:
+    """Raises ExtensionError if an extension has not added an observation group as it declares it."""
     if group not in obs:
-        raise ExtensionError(f"there is no observation group '{group}' though an extension or the env declares it")
-    rows: Tensor = obs[group]
-    return rows
+        raise ExtensionError(f"extension '{extension}' declares the observation group '{group}' and does not add it")
+    if tuple(obs[group].shape[1:]) != spec.shape:
+        raise ExtensionError(
+            f"extension '{extension}' declares the observation group '{group}' with rows of shape {list(spec.shape)}, "
+            f"and adds {list(obs[group].shape[1:])}"
+        )
 
 
 def check_lengths(batch: Batch) -> None:

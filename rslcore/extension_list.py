@@ -1,7 +1,7 @@
 """The extensions that an algorithm carries, and the loops over their hooks.
 
-The list looks once which hooks each extension overrides; a hook that nobody overrides costs an empty loop. Extensions
-compose: several of them, from several plugins, work in one run.
+A hook that nobody overrides costs an empty loop. Extensions compose: several of them, from several plugins, work in one
+run.
 
 Legend: N envs, A actions.
 """
@@ -9,52 +9,23 @@ Legend: N envs, A actions.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore import protocols
 from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent
 from rslcore.context import Context
 from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, RslcoreError, listed
 from rslcore.extension import Bindings, Extension, Transition
-from rslcore.extension_checks import check_hooks, check_lengths, check_loss
+from rslcore.extension_checks import check_group, check_hooks, check_lengths
+from rslcore.hooks import HOOKS, Hooks, overrides
 from rslcore.modules import ModuleTable
-from rslcore.protocols import EnvStep, Policy, RolloutStorage, Storage
-from rslcore.specs import EnvSpec
-
-
-class Hooks:
-    """The overridden hooks of a list of extensions: for each name a tuple of bound methods, in order."""
-
-    start_iteration: tuple[Callable[[int, int], None], ...]
-    before_act: tuple[Callable[[TensorDict], TensorDict], ...]
-    extend_final_obs: tuple[Callable[[TensorDict], TensorDict], ...]
-    reset: tuple[Callable[[Tensor | None], None], ...]
-    train_mode: tuple[Callable[[bool], None], ...]
-    shape_reward: tuple[Callable[[Transition, Tensor], Tensor], ...]
-    after_step: tuple[Callable[[Transition], None], ...]
-    after_rollout: tuple[Callable[[RolloutStorage], None], ...]
-    after_returns: tuple[Callable[[RolloutStorage, Mapping[str, Any]], None], ...]
-    samplers: tuple[Callable[[int, int], Mapping[str, Iterator[Any]]], ...]
-    augment: tuple[Callable[[Batch], Batch], ...]
-    losses: tuple[Callable[[Batch, Mapping[str, Any]], Mapping[str, tuple[Tensor, float]]], ...]
-    after_backward: tuple[Callable[[Batch, Mapping[str, Any]], None], ...]
-    after_minibatch: tuple[Callable[[Batch, Mapping[str, Any]], None], ...]
-    after_update: tuple[Callable[[RolloutStorage], None], ...]
-    metrics: tuple[Callable[[], Mapping[str, Tensor]], ...]
-
-    def __init__(self, extensions: Sequence[protocols.Extension]) -> None:
-        for hook in HOOKS:
-            setattr(self, hook, tuple(getattr(extension, hook) for extension in extensions if _has(extension, hook)))
-
-
-HOOKS = tuple(Hooks.__annotations__)
-"""Names of the hooks that an algorithm calls, in order, beside those with which it is built, saved and loaded."""
+from rslcore.protocols import EnvStep, Policy, Storage
+from rslcore.specs import EnvSpec, TensorSpec
 
 
 class ExtensionList:
@@ -80,20 +51,21 @@ class ExtensionList:
         self.extensions: list[Extension] = [
             context.build(component, f"extensions[{index}]") for index, component in enumerate(components)
         ]
-        self.hooks = Hooks(self.extensions)
         self._names: list[str] = []
         for component in components:
             count = sum(name.partition("#")[0] == component.name for name in self._names)
             self._names.append(f"{component.name}#{count + 1}" if count else component.name)
         for name, extension in zip(self._names, self.extensions, strict=True):
             check_hooks(name, extension)
+        self.hooks = Hooks(self.extensions, self._names)
         self._refuse_hooks_but(calls)
+        self._added: dict[str, tuple[str, TensorSpec]] = {}  # observation groups, by whom and of what shape
         self._owners: dict[str, str] = {}  # of losses, by the name under which they are logged
 
     def _refuse_hooks_but(self, calls: Collection[str]) -> None:
         problems: list[Problem] = []
         for index, (name, extension) in enumerate(zip(self._names, self.extensions, strict=True)):
-            never = [f"`{hook}`" for hook in HOOKS if hook not in calls and _has(extension, hook)]
+            never = [f"`{hook}`" for hook in HOOKS if hook not in calls and overrides(extension, hook)]
             if never:
                 algorithm = self._context.config.algorithm.name
                 message = f"'{name}' works through {', '.join(never)}, which '{algorithm}' never calls; leave it out"
@@ -106,7 +78,9 @@ class ExtensionList:
         groups = dict(spec.observations)
         for index, extension in enumerate(self.extensions):
             with self._blamed(index, "observation_groups"):
-                groups.update(extension.observation_groups())
+                added = extension.observation_groups()
+            groups.update(added)
+            self._added.update({group: (self._names[index], spec) for group, spec in added.items()})
         return attrs.evolve(spec, observations=groups)
 
     def bind(self, policy: Policy, modules: ModuleTable, storage: Storage) -> None:
@@ -141,6 +115,8 @@ class ExtensionList:
         """Observations to act on, with what extensions add; once for each that the env gives."""
         for before_act in self.hooks.before_act:
             obs = before_act(obs)
+        for group, (name, spec) in self._added.items():
+            check_group(name, group, spec, obs)
         return obs
 
     def peek(self, obs: TensorDict) -> TensorDict:
@@ -186,20 +162,14 @@ class ExtensionList:
     def losses(
         self, batch: Batch, outputs: Mapping[str, Any], taken: Collection[str] = ()
     ) -> dict[str, tuple[Tensor, float]]:
-        """All extra losses and their weights; a name that another one has, or that is `taken`, gets a number.
-
-        Raises:
-            ExtensionError: What an extension returned is no `{name: (scalar, weight)}`.
-        """
+        """All extra losses and their weights; a name that another one has, or that is `taken`, gets a number."""
         named: dict[str, tuple[Tensor, float]] = {}
         for losses in self.hooks.losses:
-            owner = self._name_of(losses)
             for name, loss in losses(batch, outputs).items():
-                check_loss(owner, name, loss)
                 count = sum(key.partition("#")[0] == name for key in named) + (name in taken)
                 logged = f"{name}#{count + 1}" if count else name
                 named[logged] = loss
-                self._owners[logged] = owner
+                self._owners[logged] = losses.extension  # type: ignore[attr-defined]
         return named
 
     @property
@@ -210,10 +180,6 @@ class ExtensionList:
     def owner_of_loss(self, name: str) -> str | None:
         """The extension that a loss comes from, by the name under which it is logged; None for the algorithm's own."""
         return self._owners.get(name)
-
-    def _name_of(self, hook: Callable[..., Any]) -> str:
-        extension = hook.__self__  # type: ignore[attr-defined]
-        return next(name for name, other in zip(self._names, self.extensions, strict=True) if other is extension)
 
     def state_dict(self) -> dict[str, Any]:
         """The state of each extension by name; a second one of a name has a number."""
@@ -230,9 +196,3 @@ class ExtensionList:
         """The inverse of `state_dict`."""
         for name, extension in zip(self._names, self.extensions, strict=True):
             extension.load_state_dict(state[name])
-
-
-def _has(extension: protocols.Extension, hook: str) -> bool:
-    # What changes observations for acting changes final ones too, through the default body of `extend_final_obs`.
-    names = (hook, "before_act") if hook == "extend_final_obs" else (hook,)
-    return any(getattr(type(extension), name) is not getattr(protocols.Extension, name) for name in names)

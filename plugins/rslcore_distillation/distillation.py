@@ -20,8 +20,9 @@ from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
-from rslcore.extension_list import HOOKS, ExtensionList
+from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
+from rslcore.hooks import HOOKS
 from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable

@@ -21,8 +21,9 @@ from rslcore.batch import ReplayBatch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
-from rslcore.extension_list import HOOKS, ExtensionList
+from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
+from rslcore.hooks import HOOKS
 from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
@@ -34,7 +35,7 @@ from rslcore_fast_sac.checks import SoftActorCriticPolicy, check_actions, check_
 from rslcore_fast_sac.config import FastSacConfig
 from rslcore_fast_sac.losses import actor_loss, critic_loss, soft_values, temperature_loss
 
-CALLS = frozenset(HOOKS) - {"after_rollout", "after_returns", "augment", "after_update"}
+CALLS = frozenset(HOOKS) - {"after_rollout", "after_returns", "augment"}
 """Hooks that are called: all but those of a rollout, and of rows that are added to its minibatches."""
 
 
@@ -98,7 +99,7 @@ class FastSac:
         self._inference = InferenceMemory(self.policy, context.device)
         self._has_learned = False
         self._acted: tuple[TensorDict, Tensor] | None = None
-        self._seen: list[TensorDict] = []  # observations of the iteration
+        self._seen: list[tuple[TensorDict, Tensor | None]] = []  # observations of the iteration, which are valid
         self._means = Means()
 
     # Collecting
@@ -119,7 +120,6 @@ class FastSac:
         actions = self.policy.sample(obs)[0] if self._has_learned else self.policy.random_actions(len(obs))
         self.storage.write_obs(obs)
         self.storage.write("actions", actions)
-        self._seen.append(obs)
         actions = self.policy.to_env(actions)
         self._acted = obs, actions
         return actions
@@ -134,6 +134,7 @@ class FastSac:
             rewards = shape_reward(transition, rewards)
         if hooks.shape_reward:
             self._means.add({"Train/mean_shaped_reward": rewards.mean()})
+        self._seen.append((transition.obs, step.valid))
         self.storage.write("rewards", rewards)
         self.storage.write("terminated", step.terminated)
         self.storage.write("dones", step.dones)
@@ -159,12 +160,22 @@ class FastSac:
             for batch in self.extensions.draw(batches, config.num_updates, config.batch_size):
                 self._update_batch(cast(ReplayBatch, batch))
             self._has_learned = True
-        self.policy.update_normalization(TensorDict.cat(self._seen, 0))
-        self._seen.clear()
+        for after_update in self.extensions.hooks.after_update:
+            after_update(storage)
+        self._update_normalization()
         metrics = self._means.collect()
         for hook in self.extensions.hooks.metrics:
             metrics.update(hook())
         return metrics
+
+    def _update_normalization(self) -> None:
+        """Merge what the iteration has collected; where envs were only resetting, there is nothing to merge."""
+        obs = TensorDict.cat([obs for obs, _ in self._seen], 0)
+        if any(valid is not None for _, valid in self._seen):
+            rows = [torch.ones(len(obs), dtype=torch.bool) if valid is None else valid for obs, valid in self._seen]
+            obs = obs[torch.cat(rows)]
+        self.policy.update_normalization(obs)
+        self._seen.clear()
 
     def _update_batch(self, batch: ReplayBatch) -> None:
         """One optimizer step."""

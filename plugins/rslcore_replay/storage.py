@@ -13,9 +13,9 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.batch import ReplayBatch
+from rslcore.columns import copy_rows, take_group, unknown_column
 from rslcore.context import Context
 from rslcore.errors import CheckpointError, ExtensionError
-from rslcore.extension_checks import check_rows, take_group, unknown_column
 from rslcore.modules import find_misfits
 from rslcore.specs import TensorSpec
 from rslcore_replay.config import ReplayConfig
@@ -81,9 +81,7 @@ class Replay:
             self._allocate()
         if name not in self._columns:
             raise unknown_column(name, self._fields)
-        row = self._columns[name][self._step]
-        check_rows(f"column '{name}'", row, rows)
-        row.copy_(rows)
+        copy_rows(f"column '{name}'", self._columns[name][self._step], rows)
 
     def write_obs(self, obs: TensorDict) -> None:
         """Copy the observation groups `[N, ...]` into the current step. Raises ExtensionError as `write`."""

@@ -15,7 +15,7 @@ from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
 from rslcore.observations import concatenate, vector_size
 from rslcore.optim import Adam, ParameterGroup
-from rslcore.protocols import RolloutStorage
+from rslcore.protocols import Storage
 from rslcore.specs import TensorSpec
 from rslcore_rnd.config import RndConfig
 from rslcore_rnd.networks import RandomNetworkDistillation
@@ -51,6 +51,7 @@ class Rnd(Extension):
         self._steps = 0
         self._weight = config.weight
         self._section = "RND"
+        self._seen: list[tuple[Tensor, Tensor | None]] = []  # of the iteration, and which rows are transitions
         self._start_sums()
 
     def bind(self, bindings: Bindings) -> None:
@@ -82,9 +83,13 @@ class Rnd(Extension):
         return rewards + bonus
 
     def after_step(self, transition: Transition) -> None:
-        """Keep what was rewarded."""
+        """Keep what was rewarded or, if that is not learned from, note what was acted on."""
+        obs = transition.obs if self._column is None else transition.next_obs
+        states = concatenate(obs, self.config.groups)
         if self._column is not None:
-            self._storage.write(self._column, concatenate(transition.next_obs, self.config.groups))
+            self._storage.write(self._column, states)
+        if self.networks.state_normalizer is not None:
+            self._seen.append((states, transition.step.valid))
 
     def losses(self, batch: Batch, outputs: Mapping[str, Any]) -> Mapping[str, tuple[Tensor, float]]:
         """The predictor's mean squared error on what was rewarded, not on rows that other extensions made up."""
@@ -99,15 +104,12 @@ class Rnd(Extension):
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def after_update(self, storage: RolloutStorage) -> None:
-        """Merge the rollout into the statistics of the inputs, which stood still since it began."""
+    def after_update(self, storage: Storage) -> None:
+        """Merge what was collected into the statistics of the inputs, which stood still since it began."""
         if self.networks.state_normalizer is not None:
-            if self._column is None:
-                states = concatenate(storage.observations(), self.config.groups)
-            else:
-                states = storage.column(self._column).flatten(0, 1)
-            valid = storage.valid
-            self.networks.state_normalizer.update(states if valid is None else states[valid.flatten()])
+            rows = [states if valid is None else states[valid] for states, valid in self._seen]
+            self.networks.state_normalizer.update(torch.cat(rows))
+            self._seen.clear()
 
     def metrics(self) -> Mapping[str, Tensor]:
         """The latest weight, and the mean over the iteration of what was added to the rewards."""
@@ -117,12 +119,16 @@ class Rnd(Extension):
         return {f"{self._section}/weight": weight, f"{self._section}/mean_intrinsic_reward": mean}
 
     def state_dict(self) -> dict[str, Any]:
-        """Env steps so far, by which the weight goes."""
-        return {"steps": self._steps}
+        """Env steps so far, by which the weight goes, and the discounted sums of rewards."""
+        scale = self.networks.reward_scale
+        return {"steps": self._steps, "sums": None if scale is None else scale.sums.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+        """The inverse of `state_dict`; sums of another number of envs are left, and begin anew."""
         self._steps = state["steps"]
+        scale, sums = self.networks.reward_scale, state["sums"]
+        if scale is not None and sums is not None and sums.shape == scale.sums.shape:
+            scale.sums.copy_(sums)
 
     def _start_sums(self) -> None:
         self._bonuses = torch.zeros((), device=self.context.device)

@@ -14,8 +14,8 @@ from rslcore.normalization import EmpiricalNormalization
 class RewardScale(nn.Module):
     """Divides rewards by the running standard deviation of their discounted sum (Burda et al. 2019, section 2.4).
 
-    The sums run over the ends of episodes, since novelty does not end with an episode. They are not saved: envs begin
-    anew when a run is resumed, and so do they. The statistics are saved.
+    The sums run over the ends of episodes, since novelty does not end with an episode. They are no part of the module's
+    state, which fits any number of envs.
 
     Args:
         num_envs: N.

@@ -16,10 +16,10 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.batch import Batch
+from rslcore.columns import copy_rows, take_group, unknown_column
 from rslcore.config import Shuffle
 from rslcore.context import Context
 from rslcore.errors import ExtensionError
-from rslcore.extension_checks import check_rows, take_group, unknown_column
 from rslcore.recurrence import Sequences, split_sequences
 from rslcore.specs import TensorSpec
 from rslcore_rollout.config import RolloutConfig
@@ -68,9 +68,7 @@ class RolloutStorage:
             self._allocate()
         if name not in self._rows:
             raise unknown_column(name, self._fields)
-        row = self._rows[name][self._step]
-        check_rows(f"column '{name}'", row, rows)
-        row.copy_(rows)
+        copy_rows(f"column '{name}'", self._rows[name][self._step], rows)
 
     def write_obs(self, obs: TensorDict) -> None:
         """Copy the observation groups `[N, ...]` into the current step.
@@ -81,9 +79,7 @@ class RolloutStorage:
         if not self._columns:
             self._allocate()
         for group, rows in self._obs_rows.items():
-            row, given = rows[self._step], take_group(obs, group)
-            check_rows(f"group '{group}'", row, given)
-            row.copy_(given)
+            copy_rows(f"group '{group}'", rows[self._step], take_group(obs, group))
 
     def write_valid(self, valid: Tensor) -> None:
         """Say which rows of the current step are transitions, `[N]`, bool."""

@@ -23,7 +23,7 @@ from rslcore.batch import Batch
 from rslcore.context import Context
 from rslcore.errors import ExtensionError
 from rslcore.extension import Bindings, Extension
-from rslcore.protocols import ActorCriticPolicy, RolloutStorage
+from rslcore.protocols import ActorCriticPolicy, RolloutStorage, Storage
 from rslcore.recurrence import Sequences, State, interleave, zero_states
 from rslcore_symmetry.config import SymmetryConfig
 from rslcore_symmetry.mirror import count_copies, find_mirror
@@ -100,7 +100,7 @@ class Symmetry(Extension):
             loss = functional.mse_loss(actions[count : self._copies * count], targets[count:])
         return {"symmetry": (loss, self.config.mirror_loss_coeff if self.config.use_mirror_loss else 0.0)}
 
-    def after_update(self, storage: RolloutStorage) -> None:
+    def after_update(self, storage: Storage) -> None:
         """The next rollout begins where the twins are now."""
         self._twins = self._next_twins
 

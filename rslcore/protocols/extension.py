@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rslcore.batch import Batch
     from rslcore.extension import Bindings, Transition
-    from rslcore.protocols.storage import RolloutStorage
+    from rslcore.protocols.storage import RolloutStorage, Storage
     from rslcore.specs import TensorSpec
 
 
@@ -113,8 +113,8 @@ class Extension(Protocol):
     def after_minibatch(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
         """The algorithm's optimizer has stepped; gradients are still there."""
 
-    def after_update(self, storage: RolloutStorage) -> None:
-        """All minibatches are done; the rollout has not been cleared yet."""
+    def after_update(self, storage: Storage) -> None:
+        """All minibatches are done; a rollout has not been cleared yet."""
 
     def metrics(self) -> Mapping[str, Tensor]:
         """Scalars of the iteration by name (`section/name`), still on the device."""

@@ -14,6 +14,7 @@ import torch
 
 from rslcore.config import ExperimentConfig, unstructure
 from rslcore.errors import RunError
+from rslcore.extension_list import ExtensionList
 from rslcore.metrics import to_floats
 from rslcore.protocols import Algorithm, Logger
 from rslcore.registry import Registry
@@ -146,10 +147,11 @@ class RunSession:
 
     def _refuse_infinite_losses(self, metrics: Mapping[str, float]) -> None:
         extensions = getattr(self._algorithm, "extensions", None)
+        owners = extensions if isinstance(extensions, ExtensionList) else None
         found = []
         for name, value in metrics.items():
             if name.startswith("Loss/") and not math.isfinite(value):
-                owner = extensions and extensions.owner_of_loss(name.removeprefix("Loss/"))
+                owner = owners and owners.owner_of_loss(name.removeprefix("Loss/"))
                 found.append(f"{name} is {value}" + (f" (a loss of extension '{owner}')" if owner else ""))
         if found:
             last = next(reversed(self.folder.checkpoints().values()), None)

@@ -11,7 +11,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from rslcore.extension import Bindings, Extension, Transition
-from rslcore.extension_list import HOOKS
+from rslcore.hooks import HOOKS
 from rslcore.registry import Registry
 from rslcore.testing.values import copied
 

@@ -24,7 +24,7 @@ def run(small_config, tmp_path):
     extensions = [
         f"{{name: amp, motions: {motions}, hidden_dims: [8], replay_size: 64}}",
         "{name: estimator, hidden_dims: [8], loss: variational}",
-        "{name: rnd, reward_normalization: false, state_normalization: true}",
+        "{name: rnd, reward_normalization: true, state_normalization: true}",
     ]
 
     def train_for(iterations, resume=None):

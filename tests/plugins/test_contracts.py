@@ -101,7 +101,9 @@ TestFastSac = make_case(
 )
 TestReplay = make_case(ReplayStorageContract, component=REPLAY)
 
-TestRnd = make_case(ExtensionContract, component={"name": "rnd", "state_normalization": True})
+TestRnd = make_case(
+    ExtensionContract, component={"name": "rnd", "state_normalization": True, "reward_normalization": True}
+)
 TestEstimator = make_case(ExtensionContract, component={"name": "estimator"}, env=PRIVILEGED)
 TestEstimatorVariational = make_case(
     ExtensionContract, component={"name": "estimator", "loss": "variational"}, env={**PRIVILEGED, **NEXT_STEP}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from tensordict import TensorDict
+from torch import nn
 
 from rslcore.config import ExtensionComponent, config, evolve
 from rslcore.extension import Extension, Transition
 from rslcore.protocols import EnvStep
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.returns import generalized_advantages
+from rslcore.run.checkpoint import load_checkpoint
 from rslcore.specs import TensorSpec
 from rslcore.training import train
 
@@ -48,30 +50,39 @@ class Pairs(Extension):
 
 
 class OwnCritic(Extension):
-    """Rewards every step with 1, valued by a critic of its own, which thinks that every value is 10."""
+    """Rewards every step with 1, valued by a critic of its own that is trained along (Burda et al. 2019)."""
 
     def fields(self):
-        return {"own/rewards": TensorSpec(())}
+        return {"own/rewards": TensorSpec(()), "own/returns": TensorSpec(())}
 
     def bind(self, bindings):
         self.storage = bindings.storage
+        self.critic = nn.Linear(4, 1)
+        nn.init.zeros_(self.critic.weight)
+        nn.init.constant_(self.critic.bias, 10.0)
+        bindings.modules.register("own_critic", self.critic, learning_rate=0.02)
+        OwnCritic.latest = self
 
     def after_step(self, transition):
         self.storage.write("own/rewards", torch.ones(4))
 
     def after_returns(self, storage, outputs):
-        dones = storage.column("dones")
-        values = torch.full(dones.shape, 10.0)
+        self.dones = storage.column("dones").clone()
+        values = self.critic(storage.observations()["policy"]).view(self.dones.shape)
+        last_values = self.critic(outputs["last_obs"]["policy"]).squeeze(-1)
         advantages = generalized_advantages(
-            storage.column("own/rewards"), values, dones, values[0], torch.zeros(dones.shape), 0.5, 0.0
+            storage.column("own/rewards"), values, self.dones, last_values, torch.zeros_like(values), 0.5, 0.0
         )
+        storage.column("own/returns").copy_(advantages + values)
         self.before = storage.column("advantages").clone()
         storage.column("advantages").add_(advantages, alpha=2.0)
-        OwnCritic.latest = self
+
+    def losses(self, batch, outputs):
+        values = self.critic(batch.obs["policy"]).squeeze(-1)
+        return {"own_value": ((values - batch["own/returns"]).square().mean(), 1.0)}
 
     def after_update(self, storage):
         self.after = storage.column("advantages").clone()
-        self.dones = storage.column("dones").clone()
 
 
 class Latents(Extension):
@@ -153,12 +164,19 @@ def test_add_to_episode_reports_the_sum_of_an_episode(train_with):
     assert metrics["Train/mean_reward"] > 0.0
 
 
-def test_after_returns_changes_the_advantages_before_they_are_normalized(train_with):
-    train_with(OwnCritic, "algorithm.normalize_advantage=none")
+def test_after_returns_adds_the_advantages_of_a_second_critic_before_they_are_normalized(train_with):
+    train_with(OwnCritic, "algorithm.normalize_advantage=none", "iterations=1")
     own = OwnCritic.latest
     # r + gamma * V' - V with gamma = 0.5 and V = 10: 1 + 5 - 10 within an episode, 1 - 10 at its end.
     expected = torch.where(own.dones, 1.0 - 10.0, 1.0 + 5.0 - 10.0)
     torch.testing.assert_close(own.after - own.before, 2.0 * expected)
+
+
+def test_after_returns_second_critic_learns_the_value_of_its_reward_and_is_saved(train_with):
+    result = train_with(OwnCritic, "iterations=30")
+    assert result.metrics["Loss/own_value"] < 0.5  # 64 at first: 1 / (1 - 0.5) = 2 is the value of long episodes
+    saved = load_checkpoint(result.path / "model_30.pt").algorithm["modules"]["own_critic"]["module"]
+    assert torch.equal(saved["bias"], OwnCritic.latest.critic.bias.detach())
 
 
 def test_latent_of_the_actor_can_be_learned_from(train_with):

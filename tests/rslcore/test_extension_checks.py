@@ -72,6 +72,63 @@ class Forgotten(Extension):
         return {"clock": TensorSpec((1,))}
 
 
+class OtherGroup(Forgotten):
+    """Adds a group of another shape than it declares."""
+
+    def before_act(self, obs):
+        added = obs.clone(recurse=False)
+        added["clock"] = torch.zeros(len(obs), 2)
+        return added
+
+
+class Fractions(Extension):
+    """Writes numbers to a column of flags."""
+
+    def fields(self):
+        return {"flag": TensorSpec((), "bool")}
+
+    def bind(self, bindings):
+        self.storage = bindings.storage
+
+    def after_step(self, transition):
+        self.storage.write("flag", torch.full((4,), 0.4))
+
+
+class WideRewards(Extension):
+    """Returns rewards `[N, 1]`."""
+
+    def shape_reward(self, transition, rewards):
+        return rewards.unsqueeze(1)
+
+
+class NoLosses(Extension):
+    """Forgets to return."""
+
+    def losses(self, batch, outputs):
+        pass
+
+
+class WideMetric(Extension):
+    """Has a metric that is no scalar."""
+
+    def metrics(self):
+        return {"Probe/wide": torch.zeros(3)}
+
+
+class NoObservations(Extension):
+    """Forgets to return."""
+
+    def before_act(self, obs):
+        pass
+
+
+class Raises(Extension):
+    """Has a bug."""
+
+    def after_step(self, transition):
+        raise KeyError("speed")
+
+
 @pytest.fixture
 def train_with(small_config, tmp_path):
     def run(extension):
@@ -101,9 +158,36 @@ def train_with(small_config, tmp_path):
             "the hook `losses` of extension 'other_arguments' takes (self, batch); it is called with "
             "(self, batch, outputs)",
         ),
-        (Shapes, "column 'speed' has rows of shape [4, 3], not [4, 1]"),
-        (Undeclared, "the storage has no column 'sped', which `fields` must declare; did you mean 'speed'?"),
-        (Forgotten, "there is no observation group 'clock' though an extension or the env declares it"),
+        (Shapes, "extension 'shapes' in `after_step`: column 'speed' has rows of shape [4, 3], not [4, 1]"),
+        (
+            Undeclared,
+            "extension 'undeclared' in `after_step`: the storage has no column 'sped', which `fields` must declare; "
+            "did you mean 'speed'?",
+        ),
+        (Forgotten, "extension 'forgotten' declares the observation group 'clock' and does not add it"),
+        (
+            OtherGroup,
+            "extension 'other_group' declares the observation group 'clock' with rows of shape [1], and adds [2]",
+        ),
+        (
+            Fractions,
+            "extension 'fractions' in `after_step`: column 'flag' holds bool, to which float32 cannot be written",
+        ),
+        (
+            WideRewards,
+            "extension 'wide_rewards' in `shape_reward`: it returned a tensor of shape [4, 1]; "
+            "return rewards of shape [4]",
+        ),
+        (NoLosses, "extension 'no_losses' in `losses`: it returned None; return a dict, empty for nothing"),
+        (
+            WideMetric,
+            "extension 'wide_metric' in `metrics`: the metric 'Probe/wide' is a tensor of shape [3]; "
+            "a metric is a scalar: take its mean",
+        ),
+        (
+            NoObservations,
+            "extension 'no_observations' in `before_act`: it returned None; return a TensorDict of 4 rows",
+        ),
     ],
 )
 def test_extensions_that_break_the_contract_are_refused(train_with, tmp_path, extension, message):
@@ -116,22 +200,29 @@ def test_extensions_that_break_the_contract_are_refused(train_with, tmp_path, ex
     [
         (
             (torch.zeros(2), 1.0),
-            "the loss 'probe' of extension 'probe' has shape [2]; a loss is a scalar: take its mean",
+            "the loss 'probe' has shape [2]; a loss is a scalar: take its mean",
         ),
         (
             torch.zeros(()),
-            "the loss 'probe' of extension 'probe' is a tensor of shape []; return a pair of a scalar tensor and a "
-            "weight",
+            "the loss 'probe' is a tensor of shape []; return a pair of a scalar tensor and a weight",
         ),
         (
             (0.5, 1.0),
-            "the loss 'probe' of extension 'probe' is a tuple; return a pair of a scalar tensor and a weight",
+            "the loss 'probe' is a tuple; return a pair of a scalar tensor and a weight",
+        ),
+        (
+            (torch.zeros(()), float("nan")),
+            "the loss 'probe' has the weight nan; a weight is a finite number",
+        ),
+        (
+            (torch.zeros(()), "big"),
+            "the loss 'probe' has the weight 'big'; a weight is a finite number",
         ),
     ],
 )
 def test_losses_that_are_no_scalars_are_refused(train_with, monkeypatch, loss, message):
     monkeypatch.setattr(Probe, "losses", lambda self, batch, outputs: {"probe": loss})
-    with pytest.raises(ExtensionError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ExtensionError, match=f"^extension 'probe' in `losses`: {re.escape(message)}$"):
         train_with(Probe)
 
 
@@ -155,3 +246,9 @@ def test_losses_that_are_infinite_at_once_end_the_run_without_a_checkpoint(train
     with pytest.raises(RunError, match=message):
         train_with(Probe)
     assert not list(tmp_path.rglob("model_*.pt"))
+
+
+def test_extensions_that_raise_are_named_in_the_traceback(train_with):
+    with pytest.raises(KeyError, match="'speed'") as caught:
+        train_with(Raises)
+    assert caught.value.__notes__ == ["raised in `after_step` of extension 'raises'"]

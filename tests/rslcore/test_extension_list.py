@@ -12,7 +12,8 @@ from rslcore.config import ExtensionComponent, config, evolve, option
 from rslcore.errors import CheckpointError, ConfigError, ExtensionError, PluginFaultError
 from rslcore.evaluation import load_policy
 from rslcore.extension import Extension
-from rslcore.extension_list import HOOKS, ExtensionList, Hooks
+from rslcore.extension_list import ExtensionList
+from rslcore.hooks import HOOKS, Hooks
 from rslcore.optim import OPTIMIZERS, Adam
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.run.checkpoint import load_checkpoint
@@ -289,7 +290,7 @@ def test_hooks_that_nobody_overrides_are_empty():
         def metrics(self):
             return {}
 
-    hooks = Hooks([OnlyMetrics(None, None), Extension(None, None)])
+    hooks = Hooks([OnlyMetrics(None, None), Extension(None, None)], ["metrics", "nothing"])
     assert {hook: len(getattr(hooks, hook)) for hook in HOOKS if getattr(hooks, hook)} == {"metrics": 1}
 
 

@@ -11,6 +11,7 @@ from rslcore.batch import Batch
 from rslcore.errors import CheckpointError
 from rslcore.extension import Extension
 from rslcore.extension_list import ExtensionList
+from rslcore.hooks import Hooks
 from rslcore.learner import Learner
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
@@ -49,7 +50,7 @@ def build(monkeypatch):
         extension = Noted(module)
         extensions.extensions.append(extension)
         extensions._names.append("noted")
-        extensions.hooks = type(extensions.hooks)([extension])
+        extensions.hooks = Hooks([extension], ["noted"])
         modules = ModuleTable(torch.device("cpu"))
         modules.register("linear", module)
         built = make_optimizer(optimizer, modules, torch.tensor(0.1), None)

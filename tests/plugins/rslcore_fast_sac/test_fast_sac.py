@@ -386,3 +386,23 @@ def test_recipe_fits(build):
     pytest.importorskip("mujoco")
     _, sac = build(load_config("halfcheetah_sac"))
     assert sac.policy.critics.num_critics == 2
+
+
+def test_rnd_learns_beside_it(build, small_sac):
+    env, sac = build(small_sac("algorithm.extensions=[{name: rnd, state_normalization: true}]"))
+    obs = None
+    for _ in range(4):
+        obs, _ = collect(env, sac, 8, obs)
+        metrics = sac.update(obs)
+    assert metrics["Loss/rnd"] > 0.0
+    assert metrics["RND/mean_intrinsic_reward"] > 0.0
+    assert sac.extensions.extensions[0].networks.state_normalizer.count == 4 * 8 * env.spec.num_envs
+
+
+def test_update_normalizes_by_transitions_only(build, small_sac):
+    env, sac = build(small_sac())
+    obs, _ = collect(env, sac, 3)
+    seen, _ = sac._seen[1]
+    sac._seen[1] = seen, torch.zeros(len(seen), dtype=torch.bool)  # as of a step in which all envs were resetting
+    sac.update(obs)
+    assert sac.policy.normalizer.count == 2 * env.spec.num_envs

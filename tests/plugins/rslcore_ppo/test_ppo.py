@@ -14,6 +14,7 @@ from rslcore.protocols import Algorithm
 from rslcore.registry import default_registry
 from rslcore.seeding import seed_everything
 from rslcore.training import build_algorithm, num_steps_per_env
+from rslcore_ppo.ppo import PPO
 
 
 @pytest.fixture
@@ -318,3 +319,15 @@ def test_kl_divergence_without_a_closed_form_is_estimated(build, monkeypatch):
     exact, estimated = divergences
     assert estimated != exact
     assert estimated == pytest.approx(exact, rel=0.3)
+
+
+def test_rollout_can_be_collected_with_gradients(build, monkeypatch):
+    monkeypatch.setattr(PPO, "rollout_context", lambda self: torch.enable_grad())
+    losses = []
+    for _ in range(2):
+        env, ppo = build()
+        losses.append(ppo.update(collect(env, ppo)))
+        monkeypatch.undo()  # the second time without
+    assert {name: value.item() for name, value in losses[0].items()} == {
+        name: value.item() for name, value in losses[1].items()
+    }

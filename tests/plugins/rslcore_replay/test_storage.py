@@ -211,7 +211,7 @@ def test_field_that_is_there_is_refused(make_replay, name):
         ),
         (
             lambda storage: storage.write_obs(TensorDict({"image": torch.zeros(N, 1, 2, 2)}, batch_size=[N])),
-            "there is no observation group 'policy' though an extension or the env declares it",
+            "there is no observation group 'policy' though the env declares it",
         ),
     ],
 )

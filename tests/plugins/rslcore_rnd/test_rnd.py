@@ -228,23 +228,17 @@ def test_after_minibatch_moves_the_predictor_alone_and_drops_its_gradients(build
 
 
 @pytest.mark.parametrize("choice", ["final", "next"])
-def test_after_update_merges_the_transitions_into_the_statistics(build, choice):
-    class Rollout:
-        valid = torch.tensor([[True, True], [False, True]])
-        rows = torch.tensor([[[0.0, 0.0], [4.0, 0.0]], [[100.0, 100.0], [2.0, 0.0]]])
-
-        def observations(self):
-            assert choice == "next"
-            return observe(self.rows.flatten(0, 1).tolist())
-
-        def column(self, name):
-            assert (choice, name) == ("final", "rnd/observation")
-            return self.rows
-
+def test_after_update_merges_the_transitions_into_the_statistics(build, storage, choice):
     extension = build(state_normalization=True, weight=1.0, reward_observation=choice)
     # Mean 0 and variance 1 to begin with: inputs are divided by 1.01.
     torch.testing.assert_close(shape(extension, [[0.0, 1.01], [0.0, 0.0]]), torch.tensor([3.0, 1.0]))
-    extension.after_update(Rollout())
+    steps = [([[0.0, 0.0], [4.0, 0.0]], None), ([[100.0, 100.0], [2.0, 0.0]], [False, True])]
+    for rows, valid in steps:
+        made = transition(rows, valid=valid)
+        if choice == "next":  # what was acted on is learned from, so let that be the rows
+            made = Transition(observe(rows), made.actions, made.step)
+        extension.after_step(made)
+    extension.after_update(storage)
     normalizer = extension.networks.state_normalizer
     torch.testing.assert_close(normalizer.mean, torch.tensor([2.0, 0.0]))
     torch.testing.assert_close(normalizer.variance, torch.tensor([8.0 / 3.0, 0.0]))
@@ -308,8 +302,8 @@ def test_train_resumed_goes_on_with_everything_that_was_saved(small_config, tmp_
     first = train(small_config(*overrides), log_root=tmp_path, quiet=True)
     assert first.metrics["RND/weight"] == pytest.approx(0.1)
     saved = load_checkpoint(first.path / "model_2.pt").algorithm
-    assert saved["extensions"] == {"rnd": {"steps": 16}}
-    assert "reward_scale.sums" not in saved["modules"]["rnd"]["module"]
+    assert saved["extensions"]["rnd"]["steps"] == 16
+    assert saved["extensions"]["rnd"]["sums"].shape == (4,)
 
     second = train(small_config(*overrides, "iterations=3"), resume=first.path, quiet=True)
     assert second.metrics["RND/weight"] == pytest.approx(0.7)
@@ -319,6 +313,14 @@ def test_train_resumed_goes_on_with_everything_that_was_saved(small_config, tmp_
     assert torch.equal(after["target.0.weight"], before["target.0.weight"])
     steps = [state["modules"]["rnd"]["optimizer"]["groups"][0]["steps"] for state in (saved, resumed)]
     assert steps[1] == 1.5 * steps[0]
+
+
+def test_state_with_sums_of_another_number_of_envs_leaves_them(build):
+    extension = build(reward_normalization=True)
+    extension.load_state_dict({"steps": 5, "sums": torch.tensor([1.0, 2.0])})
+    assert extension.networks.reward_scale.sums.tolist() == [1.0, 2.0]
+    extension.load_state_dict({"steps": 6, "sums": torch.ones(3)})
+    assert extension.networks.reward_scale.sums.tolist() == [1.0, 2.0]
 
 
 def test_train_command_takes_it_by_name(tmp_path, capsys, monkeypatch):

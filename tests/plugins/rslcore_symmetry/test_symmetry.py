@@ -419,6 +419,9 @@ def test_resume_where_the_function_is_not_installed_is_refused(vanished):
 def test_function_that_fails_later_is_named(build):
     env, ppo = build({"function": "mirrors:fails_on_many"})
     _, _, obs = collect(env, ppo)
-    message = "^the mirror function 'mirrors:fails_on_many' failed: ValueError: too many rows$"
+    message = (
+        "^extension 'symmetry' in `augment`: the mirror function 'mirrors:fails_on_many' failed: "
+        "ValueError: too many rows$"
+    )
     with pytest.raises(ExtensionError, match=message):
         ppo.update(obs)
