@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tensordict import TensorDict
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rslcore import protocols
 from rslcore.batch import Batch
-from rslcore.errors import ExtensionError, nearest_name
+from rslcore.errors import ExtensionError, listed, nearest_name
 from rslcore.specs import TensorSpec
 
 ALL_HOOKS = tuple(
@@ -57,10 +57,13 @@ def _check_arguments(name: str, hook: str, function: Any) -> None:
 
 def _check_losses(losses: Any, *_: Any) -> None:
     for name, loss in _mapping(losses).items():
-        if not (isinstance(loss, tuple) and len(loss) == 2 and isinstance(loss[0], Tensor)):
+        if not (isinstance(loss, tuple) and len(loss) == 2):
             raise ExtensionError(
                 f"the loss '{name}' is {_describe(loss)}; return a pair of a scalar tensor and a weight"
             )
+        if not isinstance(loss[0], Tensor):
+            found = _describe(loss[0])
+            raise ExtensionError(f"the loss '{name}' is a pair that begins with {found}; give a scalar tensor")
         if loss[0].shape != ():
             raise ExtensionError(
                 f"the loss '{name}' has shape {list(loss[0].shape)}; a loss is a scalar: take its mean"
@@ -131,6 +134,16 @@ def check_group(extension: str, group: str, spec: TensorSpec, obs: TensorDict) -
         raise ExtensionError(
             f"extension '{extension}' declares the observation group '{group}' with rows of shape {list(spec.shape)}, "
             f"and adds {list(obs[group].shape[1:])}"
+        )
+
+
+def check_undeclared(given: TensorDict, seen: TensorDict, declared: Collection[str]) -> None:
+    """Raises ExtensionError if `before_act` has added observation groups that `observation_groups` does not name."""
+    undeclared = set(map(str, seen.keys())) - set(map(str, given.keys())) - set(declared)
+    if undeclared:
+        raise ExtensionError(
+            f"`before_act` adds the observation groups {listed(undeclared)}, which no extension declares in "
+            "`observation_groups`"
         )
 
 

@@ -9,7 +9,7 @@ Legend: N envs, A actions.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -21,7 +21,7 @@ from rslcore.config import ExtensionComponent
 from rslcore.context import Context
 from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, RslcoreError, listed
 from rslcore.extension import Bindings, Extension, Transition
-from rslcore.extension_checks import check_group, check_hooks, check_lengths
+from rslcore.extension_checks import check_group, check_hooks, check_lengths, check_undeclared
 from rslcore.hooks import HOOKS, Hooks, overrides
 from rslcore.modules import ModuleTable
 from rslcore.protocols import EnvStep, Policy, Storage
@@ -57,9 +57,14 @@ class ExtensionList:
             self._names.append(f"{component.name}#{count + 1}" if count else component.name)
         for name, extension in zip(self._names, self.extensions, strict=True):
             check_hooks(name, extension)
-        self.hooks = Hooks(self.extensions, self._names)
+        sources = [
+            f"extension '{name}' of {context.registry.find('extension', component.name).source}"
+            for name, component in zip(self._names, components, strict=True)
+        ]
+        self.hooks = Hooks(self.extensions, self._names, sources)
         self._refuse_hooks_but(calls)
         self._added: dict[str, tuple[str, TensorSpec]] = {}  # observation groups, by whom and of what shape
+        self._groups_checked = False  # whether the first observations were looked at for groups that nobody declares
         self._owners: dict[str, str] = {}  # of losses, by the name under which they are logged
 
     def _refuse_hooks_but(self, calls: Collection[str]) -> None:
@@ -74,13 +79,17 @@ class ExtensionList:
             raise ConfigError(problems)
 
     def extend(self, spec: EnvSpec) -> EnvSpec:
-        """The env's spec with the observation groups that extensions add."""
+        """The env's spec with the observation groups that extensions add.
+
+        Raises:
+            PluginFaultError: The code of an extension raises.
+        """
         groups = dict(spec.observations)
         for index, extension in enumerate(self.extensions):
             with self._blamed(index, "observation_groups"):
                 added = extension.observation_groups()
             groups.update(added)
-            self._added.update({group: (self._names[index], spec) for group, spec in added.items()})
+            self._added.update({group: (self._names[index], each) for group, each in added.items()})
         return attrs.evolve(spec, observations=groups)
 
     def bind(self, policy: Policy, modules: ModuleTable, storage: Storage) -> None:
@@ -113,11 +122,23 @@ class ExtensionList:
 
     def observe(self, obs: TensorDict) -> TensorDict:
         """Observations to act on, with what extensions add; once for each that the env gives."""
+        seen = obs
         for before_act in self.hooks.before_act:
-            obs = before_act(obs)
+            seen = before_act(seen)
         for group, (name, spec) in self._added.items():
-            check_group(name, group, spec, obs)
-        return obs
+            check_group(name, group, spec, seen)
+        if not self._groups_checked:
+            self._groups_checked = True
+            check_undeclared(obs, seen, self._added)
+        return seen
+
+    def act(self, obs: TensorDict, choose: Callable[[TensorDict], Tensor]) -> Tensor:
+        """The actions `[N, A]` that `choose` takes for observations with what extensions add; the hooks around it."""
+        seen = self.observe(obs)
+        actions = choose(seen)
+        for after_act in self.hooks.after_act:
+            after_act(seen, actions)
+        return actions
 
     def peek(self, obs: TensorDict) -> TensorDict:
         """The same for observations that nobody acts on, or not yet: the last ones of episodes and of a rollout."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rslcore import protocols
 from rslcore.batch import Batch
-from rslcore.errors import ExtensionError, RslcoreError
+from rslcore.errors import ExtensionError, PluginFaultError, RslcoreError
 from rslcore.extension import Transition
 from rslcore.extension_checks import RESULT_CHECKS
 from rslcore.protocols import RolloutStorage, Storage
@@ -28,11 +28,13 @@ class Hooks:
     Args:
         extensions: In the order in which they are called.
         names: Their names in the algorithm.
+        sources: What each is called where its own code raises: `extension 'amp' of rslcore-amp 0.3`.
     """
 
     start_iteration: tuple[Callable[[int, int], None], ...]
     before_act: tuple[Callable[[TensorDict], TensorDict], ...]
     extend_final_obs: tuple[Callable[[TensorDict], TensorDict], ...]
+    after_act: tuple[Callable[[TensorDict, Tensor], None], ...]
     reset: tuple[Callable[[Tensor | None], None], ...]
     train_mode: tuple[Callable[[bool], None], ...]
     shape_reward: tuple[Callable[[Transition, Tensor], Tensor], ...]
@@ -47,11 +49,11 @@ class Hooks:
     after_update: tuple[Callable[[Storage], None], ...]
     metrics: tuple[Callable[[], Mapping[str, Tensor]], ...]
 
-    def __init__(self, extensions: Sequence[protocols.Extension], names: Sequence[str]) -> None:
+    def __init__(self, extensions: Sequence[protocols.Extension], names: Sequence[str], sources: Sequence[str]) -> None:
         for hook in HOOKS:
             calls = (
-                HookCall(name, hook, getattr(extension, hook))
-                for name, extension in zip(names, extensions, strict=True)
+                HookCall(name, source, hook, getattr(extension, hook))
+                for name, source, extension in zip(names, sources, extensions, strict=True)
                 if overrides(extension, hook)
             )
             setattr(self, hook, tuple(calls))
@@ -67,11 +69,13 @@ class HookCall:
 
     Attributes:
         extension: The extension's name in the algorithm.
+        source: What it is called where its own code raises.
         hook: The hook's name.
         method: The extension's bound method.
     """
 
     extension: str
+    source: str
     hook: str
     method: Callable[..., Any]
 
@@ -80,6 +84,7 @@ class HookCall:
 
         Raises:
             ExtensionError: The extension breaks the hook's contract.
+            PluginFaultError: Its code raises.
         """
         try:
             result = self.method(*arguments)
@@ -90,8 +95,8 @@ class HookCall:
         except RslcoreError:
             raise
         except Exception as error:
-            error.add_note(f"raised in `{self.hook}` of extension '{self.extension}'")
-            raise
+            what = f"failed in `{self.hook}`: {type(error).__name__}: {error}"
+            raise PluginFaultError(f"{self.source} {what}") from error
         return result
 
 

@@ -115,6 +115,8 @@ class Distillation:
         self.storage.write("actions", actions)
         self.storage.write("teacher_actions", teacher_actions)
         self._acted = obs, actions
+        for after_act in self.extensions.hooks.after_act:
+            after_act(obs, actions)
         return actions
 
     def process_env_step(self, step: EnvStep) -> None:
@@ -195,7 +197,7 @@ class Distillation:
 
     def act_inference(self, obs: TensorDict) -> Tensor:
         """What the student does without exploring, `[N, A]`, for observations `[N, ...]`."""
-        return self._inference.act(self.extensions.observe(obs))
+        return self.extensions.act(obs, self._inference.act)
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Forget what `act_inference` remembers of the envs in `dones [N]`, or of all."""

@@ -8,6 +8,7 @@ Legend: N envs, T steps of an iteration, B rows of a batch, A actions, E critics
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -34,6 +35,8 @@ from rslcore.specs import TensorSpec
 from rslcore_fast_sac.checks import SoftActorCriticPolicy, check_actions, check_learning_starts
 from rslcore_fast_sac.config import FastSacConfig
 from rslcore_fast_sac.losses import actor_loss, critic_loss, soft_values, temperature_loss
+
+_log = logging.getLogger(__name__)
 
 CALLS = frozenset(HOOKS) - {"after_rollout", "after_returns", "augment"}
 """Hooks that are called: all but those of a rollout, and of rows that are added to its minibatches."""
@@ -122,6 +125,8 @@ class FastSac:
         self.storage.write("actions", actions)
         actions = self.policy.to_env(actions)
         self._acted = obs, actions
+        for after_act in self.extensions.hooks.after_act:
+            after_act(obs, actions)
         return actions
 
     def process_env_step(self, step: EnvStep) -> None:
@@ -222,7 +227,7 @@ class FastSac:
 
     def act_inference(self, obs: TensorDict) -> Tensor:
         """The actions to take without exploring, `[N, A]`, for observations `[N, ...]`."""
-        return self._inference.act(self.extensions.observe(obs))
+        return self.extensions.act(obs, self._inference.act)
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Let extensions forget the episodes of the envs in `dones [N]`, or of all."""
@@ -254,3 +259,9 @@ class FastSac:
         self.storage.load_state_dict(state["storage"])
         self.learner.load_state_dict(state)
         self._has_learned = state["has_learned"]
+        if self._has_learned and self.storage.num_transitions < self.config.learning_starts:
+            _log.warning(
+                "the checkpoint holds no replay (storage.save: false): nothing is learned until %d transitions are "
+                "collected again",
+                self.config.learning_starts,
+            )

@@ -129,6 +129,8 @@ class PPO:
         for name, param in params.items():
             self.storage.write(f"params/{name}", param)
         self._acted = obs, actions
+        for after_act in self.extensions.hooks.after_act:
+            after_act(obs, actions)
         return actions
 
     def process_env_step(self, step: EnvStep) -> None:
@@ -279,7 +281,7 @@ class PPO:
 
     def act_inference(self, obs: TensorDict) -> Tensor:
         """The actions to take without exploring, `[N, A]`, for observations `[N, ...]`."""
-        return self._inference.act(self.extensions.observe(obs))
+        return self.extensions.act(obs, self._inference.act)
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Forget what `act_inference` remembers of the envs in `dones [N]`, or of all."""

@@ -44,9 +44,16 @@ class Extension(Protocol):
     def before_act(self, obs: TensorDict) -> TensorDict:
         """Return observations `[N, ...]` with groups added or changed; `obs` itself must stay as it is.
 
-        Called once for each observation that is acted on, so it may keep a history.
+        Called once for each observation that is acted on, so it may keep a history; also where a trained policy acts,
+        and there N is what the caller gives, not the run's number of envs.
         """
         return obs
+
+    def after_act(self, obs: TensorDict, actions: Tensor) -> None:
+        """Actions `[N, A]` were chosen for what `before_act` returned; where a trained policy acts, too.
+
+        What the next observations are to hold of the actions, such as the latest one, is noted here.
+        """
 
     def extend_final_obs(self, final_obs: TensorDict) -> TensorDict:
         """Do to observations that nobody acts on yet what `before_act` does, without moving on any state of its own.

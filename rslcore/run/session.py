@@ -148,12 +148,15 @@ class RunSession:
     def _refuse_infinite_losses(self, metrics: Mapping[str, float]) -> None:
         extensions = getattr(self._algorithm, "extensions", None)
         owners = extensions if isinstance(extensions, ExtensionList) else None
-        found = []
-        for name, value in metrics.items():
-            if name.startswith("Loss/") and not math.isfinite(value):
+        bad = {name: value for name, value in metrics.items() if name.startswith("Loss/") and not math.isfinite(value)}
+        if bad:
+            found = []
+            for name, value in bad.items():
                 owner = owners and owners.owner_of_loss(name.removeprefix("Loss/"))
                 found.append(f"{name} is {value}" + (f" (a loss of extension '{owner}')" if owner else ""))
-        if found:
+            found.sort(key=lambda text: "extension" not in text)  # what others may have caught it from comes first
+            if not math.isfinite(metrics.get("Train/mean_shaped_reward", 0.0)):
+                found.insert(0, "the rewards that extensions have shaped are not finite")
             last = next(reversed(self.folder.checkpoints().values()), None)
             advice = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
             raise RunError(f"iteration {self.iteration}: {', '.join(found)}; the run ends here, {advice}")

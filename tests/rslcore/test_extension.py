@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from rslcore.config import ExtensionComponent, config, evolve
+from rslcore.evaluation import load_policy
 from rslcore.extension import Extension, Transition
 from rslcore.protocols import EnvStep
 from rslcore.registry import Entry, PluginRow, Registry, Source
@@ -47,6 +48,35 @@ class Pairs(Extension):
         self.pairs.append(torch.cat([transition.obs["twice"], transition.next_obs["twice"]], dim=1))
         self.linked.append(transition.linked)
         transition.add_to_episode("twice", 2.0 * transition.step.rewards)
+
+
+class LatestActions(Extension):
+    """Adds the action before each observation; notes what it has added."""
+
+    def __init__(self, config, context):
+        super().__init__(config, context)
+        self.latest = None
+        self.seen = []
+        LatestActions.built = self
+
+    def observation_groups(self):
+        return {"action": TensorSpec((1,))}
+
+    def before_act(self, obs):
+        self.seen.append(self.extend_final_obs(obs)["action"])
+        return self.extend_final_obs(obs)
+
+    def extend_final_obs(self, final_obs):
+        added = final_obs.clone(recurse=False)
+        added["action"] = torch.zeros(len(final_obs), 1) if self.latest is None else self.latest
+        return added
+
+    def after_act(self, obs, actions):
+        assert "action" in obs.keys()  # noqa: SIM118 - a TensorDict iterates over rows
+        self.latest = 1.0 + actions.float()
+
+    def reset(self, dones):
+        self.latest = None if dones is None else torch.where(dones[:, None], 0.0, self.latest)
 
 
 class OwnCritic(Extension):
@@ -102,11 +132,19 @@ class Latents(Extension):
 
 
 @pytest.fixture
-def train_with(small_config, tmp_path):
-    def run(extension, *overrides):
+def registry_with():
+    def make(extension):
         entry = Entry("extension", "probe", f"{__name__}:{extension.__name__}", f"{__name__}:NoOptions", "", SOURCE)
         base = Registry.discover()
-        registry = Registry([*base.plugins, PluginRow(SOURCE, "ok", "", (entry,))], base.manager)
+        return Registry([*base.plugins, PluginRow(SOURCE, "ok", "", (entry,))], base.manager)
+
+    return make
+
+
+@pytest.fixture
+def train_with(small_config, tmp_path, registry_with):
+    def run(extension, *overrides):
+        registry = registry_with(extension)
         whole = small_config(*overrides)
         components = (ExtensionComponent("probe", NoOptions()),)
         algorithm = evolve(whole.algorithm, config=evolve(whole.algorithm.config, extensions=components))
@@ -182,3 +220,19 @@ def test_after_returns_second_critic_learns_the_value_of_its_reward_and_is_saved
 def test_latent_of_the_actor_can_be_learned_from(train_with):
     pulled = train_with(Latents, "algorithm.learning_rate=1e-3", "algorithm.schedule=fixed", "iterations=6")
     assert pulled.metrics["Loss/latent"] < 0.02
+
+
+def test_after_act_tells_of_actions_in_rollouts_and_where_a_policy_acts(train_with, registry_with):
+    registry = registry_with(LatestActions)
+    result = train_with(LatestActions, *COUNT, "policy.actor.network.groups=[policy,action]", "iterations=1")
+    trained = torch.stack(LatestActions.built.seen)
+    assert trained[0].tolist() == [[0.0]] * 4
+    assert set(trained.flatten().tolist()) == {0.0, 1.0}  # none, and action 0; action 1 ends the episode
+
+    policy = load_policy(result.path, registry=registry)
+    obs = {"policy": torch.zeros(2, 2)}
+    actions = [policy(obs) for _ in range(3)]
+    seen = LatestActions.built.seen[-3:]
+    assert seen[0].tolist() == [[0.0]] * 2
+    assert torch.equal(seen[1], 1.0 + actions[0].float())
+    assert torch.equal(seen[2], 1.0 + actions[1].float())

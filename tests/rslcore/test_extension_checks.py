@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rslcore.config import ExtensionComponent, config, evolve
-from rslcore.errors import ExtensionError, RunError
+from rslcore.errors import ExtensionError, PluginFaultError, RunError
 from rslcore.extension import Extension
 from rslcore.registry import Entry, PluginRow, Registry, Source
 from rslcore.specs import TensorSpec
@@ -78,6 +78,15 @@ class OtherGroup(Forgotten):
     def before_act(self, obs):
         added = obs.clone(recurse=False)
         added["clock"] = torch.zeros(len(obs), 2)
+        return added
+
+
+class Undeclaring(Extension):
+    """Adds a group that it does not declare."""
+
+    def before_act(self, obs):
+        added = obs.clone(recurse=False)
+        added["clock"] = torch.zeros(len(obs), 1)
         return added
 
 
@@ -166,6 +175,10 @@ def train_with(small_config, tmp_path):
         ),
         (Forgotten, "extension 'forgotten' declares the observation group 'clock' and does not add it"),
         (
+            Undeclaring,
+            "`before_act` adds the observation groups 'clock', which no extension declares in `observation_groups`",
+        ),
+        (
             OtherGroup,
             "extension 'other_group' declares the observation group 'clock' with rows of shape [1], and adds [2]",
         ),
@@ -208,7 +221,7 @@ def test_extensions_that_break_the_contract_are_refused(train_with, tmp_path, ex
         ),
         (
             (0.5, 1.0),
-            "the loss 'probe' is a tuple; return a pair of a scalar tensor and a weight",
+            "the loss 'probe' is a pair that begins with a float; give a scalar tensor",
         ),
         (
             (torch.zeros(()), float("nan")),
@@ -248,7 +261,16 @@ def test_losses_that_are_infinite_at_once_end_the_run_without_a_checkpoint(train
     assert not list(tmp_path.rglob("model_*.pt"))
 
 
-def test_extensions_that_raise_are_named_in_the_traceback(train_with):
-    with pytest.raises(KeyError, match="'speed'") as caught:
+def test_extensions_that_raise_are_named_with_their_distribution(train_with):
+    message = "^extension 'raises' of rslcore-tests 1.0 failed in `after_step`: KeyError: 'speed'$"
+    with pytest.raises(PluginFaultError, match=message) as caught:
         train_with(Raises)
-    assert caught.value.__notes__ == ["raised in `after_step` of extension 'raises'"]
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_losses_that_catch_it_from_shaped_rewards_say_so(train_with, monkeypatch):
+    monkeypatch.setattr(Probe, "losses", Extension.losses)
+    monkeypatch.setattr(Probe, "shape_reward", lambda self, transition, rewards: rewards * float("nan"))
+    message = "^iteration 1: the rewards that extensions have shaped are not finite, Loss/surrogate is nan, "
+    with pytest.raises(RunError, match=message):
+        train_with(Probe)

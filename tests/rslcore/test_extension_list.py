@@ -57,6 +57,10 @@ class Recorder(Extension):
         added["clock"] = torch.full((len(obs), 1), 0.5)
         return added
 
+    def after_act(self, obs, actions):
+        self.calls["after_act"] += 1
+        assert actions.shape == (4, 1)
+
     def extend_final_obs(self, final_obs):
         self.calls["extend_final_obs"] += 1
         added = final_obs.clone(recurse=False)
@@ -184,6 +188,7 @@ def test_extensions_every_hook_is_called_as_often_as_it_should(with_extensions, 
     recorder = Recorder.latest
     steps, minibatches = 2 * 8, 2 * 10 * 4
     assert recorder.calls == {
+        "after_act": steps,
         "before_act": steps,  # once for each observation that is acted on
         "extend_final_obs": steps + 2,  # the next observations of each transition, and the last ones of two rollouts
         "reset": steps,
@@ -290,7 +295,7 @@ def test_hooks_that_nobody_overrides_are_empty():
         def metrics(self):
             return {}
 
-    hooks = Hooks([OnlyMetrics(None, None), Extension(None, None)], ["metrics", "nothing"])
+    hooks = Hooks([OnlyMetrics(None, None), Extension(None, None)], ["metrics", "nothing"], ["", ""])
     assert {hook: len(getattr(hooks, hook)) for hook in HOOKS if getattr(hooks, hook)} == {"metrics": 1}
 
 

@@ -50,7 +50,7 @@ def build(monkeypatch):
         extension = Noted(module)
         extensions.extensions.append(extension)
         extensions._names.append("noted")
-        extensions.hooks = Hooks([extension], ["noted"])
+        extensions.hooks = Hooks([extension], ["noted"], ["extension 'noted'"])
         modules = ModuleTable(torch.device("cpu"))
         modules.register("linear", module)
         built = make_optimizer(optimizer, modules, torch.tensor(0.1), None)
