@@ -1,8 +1,7 @@
 """The command line: one module a command, imported when it is called.
 
 Exit codes: 0 all went well, 2 something that the user can mend (one message; a traceback only where a plugin's own code
-failed), 130 or 143 the run was
-stopped by Ctrl-C or SIGTERM after its checkpoint was written.
+failed), 130 or 143 the run was stopped by Ctrl-C or SIGTERM after its checkpoint was written.
 """
 
 from __future__ import annotations
