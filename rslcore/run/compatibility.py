@@ -94,11 +94,18 @@ def _problems_of(used: UsedPlugin, installed: str, registry: Registry) -> Iterat
                 f"type `pip install '{source.distribution}=={source.version}'`"
             )
         elif rivals and name == bare:
-            away = " ".join(f"--no-plugin {rival.plugin}" for rival in rivals)
+            away = " ".join(f"--no-plugin {_name_to_leave_out(rival, registry)}" for rival in rivals)
             yield (
                 f"{kind} '{name}' came from {source}, and {', '.join(map(str, rivals))} offers that name too; "
                 f"leave it out with `{away}`"
             )
+
+
+def _name_to_leave_out(rival: Source, registry: Registry) -> str:
+    """The name of a plugin, or of its distribution where others would be left out by the same name."""
+    sources = [row.source for row in registry.plugins]
+    named = [source for source in sources if rival.plugin in (source.plugin, source.distribution)]
+    return rival.plugin if all(_same(source, rival) for source in named) else rival.distribution
 
 
 def _others(plugins: Iterable[UsedPlugin], registry: Registry) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from rslcore import __version__
 from rslcore.errors import CheckpointError
-from rslcore.registry import Source
+from rslcore.registry import PluginRow, Registry, Source
 from rslcore.run.compatibility import check_plugins, find_problems
 from rslcore.run.provenance import Provenance, UsedPlugin
 
@@ -49,6 +49,16 @@ def test_plugin_with_a_rival_that_was_not_there(install):
     ]
     full = attrs.evolve(GOOD, components=(("network", "fake-good/fake_linear"),))
     assert find_problems(made_with(full), install("fake-good", "fake-rival")) == []
+
+
+def test_plugin_with_a_rival_of_the_same_name_is_told_the_distribution(install):
+    registry = install("fake-good")
+    rival = Source("fake_good", "fake-twin", "2.0", "fake_twin.plugin")
+    row = PluginRow(rival, "ok", "", (attrs.evolve(registry.find("network", "fake_linear"), source=rival),))
+    assert find_problems(made_with(GOOD), Registry([*registry.plugins, row])) == [
+        "network 'fake_linear' came from fake-good 1.0, and fake-twin 2.0 offers that name too; leave it out with "
+        "`--no-plugin fake-twin`"
+    ]
 
 
 def test_plugin_that_is_older(install):
