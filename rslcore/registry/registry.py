@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from rslcore.errors import AmbiguousNameError, PluginError, PluginFaultError, UnknownNameError, listed, nearest
-from rslcore.registry.entries import KINDS, Entry, Recipe
+from rslcore.registry.entries import KINDS, Entry, Recipe, Source
 from rslcore.registry.loader import PluginRow, disabled_by_environment, load_plugins, new_plugin_manager
 from rslcore.registry.targets import import_target
 
@@ -110,19 +110,32 @@ class Registry:
             raise AmbiguousNameError(f"{kind} '{name}' is offered by several distributions; write one of {spellings}")
         names = [item.name for item in candidates]
         raise UnknownNameError(
-            f"there is no {kind} '{name}'{nearest(name, names)} (installed: {listed(set(names))}){self._absent()}"
+            f"there is no {kind} '{name}'{nearest(name, names)} (installed: {listed(set(names))}){self._absent(name)}"
         )
 
-    def _absent(self) -> str:
-        """The plugins that might have had the name, had they loaded."""
-        failed = [f"{row.source.plugin} of {row.source.distribution}" for row in self.plugins if row.status == "failed"]
+    def _absent(self, name: str) -> str:
+        """The plugins that might have had the name, had they loaded; with the cause for those that are called so."""
+        failed, words = [], ""
+        for row in self.plugins:
+            if row.status == "failed" and _is_called(row.source, name):
+                words += f"; plugin '{row.source.plugin}' of {row.source} failed to load: {row.cause}"
+            elif row.status == "failed":
+                failed.append(f"{row.source.plugin} of {row.source.distribution}")
         disabled = [row.source.plugin for row in self.plugins if row.status == "disabled"]
-        words = ""
         if failed:
             words += f"; failed to load: {', '.join(failed)} (see `rslcore list-plugins`)"
         if disabled:
             words += f"; disabled: {', '.join(disabled)}"
         return words
+
+
+def _is_called(source: Source, name: str) -> bool:
+    """Whether a name is that of a plugin or of its distribution, with or without the usual `rslcore-`."""
+    from packaging.utils import canonicalize_name
+
+    asked = [canonicalize_name(part) for part in name.split("/")]
+    called = {canonicalize_name(source.plugin), canonicalize_name(source.distribution)}
+    return any(part in called or f"rslcore-{part}" in called for part in asked)
 
 
 @functools.cache

@@ -53,6 +53,27 @@ def test_find_unknown_name_names_plugins_that_failed_or_are_disabled(install):
         registry.find("network", "fake_linear")
 
 
+@pytest.mark.parametrize("name", ["fake_raises", "fake-raises", "fake-raises/x"])
+def test_find_unknown_name_of_a_failed_plugin_gives_its_cause(install, name):
+    registry = install("fake-raises", "fake-import-error")
+    with pytest.raises(UnknownNameError) as caught:
+        registry.find("network", name)
+    assert str(caught.value).partition("; ")[2].partition("; failed to load: ")[::2] == (
+        "plugin 'fake_raises' of fake-raises 1.0 failed to load: RuntimeError: no licence found",
+        "fake_import_error of fake-import-error (see `rslcore list-plugins`)",
+    )
+
+
+def test_find_unknown_name_of_a_failed_plugin_needs_no_prefix():
+    source = Source("better_ppo", "rslcore-brk", "0.1", "brk")
+    with pytest.raises(UnknownNameError) as caught:
+        Registry([PluginRow(source, "failed", "SyntaxError: no")]).find_recipe("brk")
+    assert str(caught.value) == (
+        "there is no recipe 'brk' (installed: none); plugin 'better_ppo' of rslcore-brk 0.1 failed to load: "
+        "SyntaxError: no"
+    )
+
+
 def test_entries_unknown_kind_gives_the_nearest(install):
     with pytest.raises(UnknownNameError, match=r"^there is no kind 'algoritm'; did you mean 'algorithm'\? \(kinds: "):
         install().entries("algoritm")
