@@ -14,7 +14,9 @@ from rslcore.cli import registry_of
 from rslcore.errors import UnknownNameError, listed, nearest
 from rslcore.registry import KINDS, Registry
 
-RECIPE = "recipe"
+RECIPE, EXPERIMENT = "recipe", "experiment"
+DESCRIBED = (*KINDS, RECIPE, EXPERIMENT)
+"""What may stand for a kind."""
 
 
 @click.command(short_help="What can be configured.")
@@ -35,7 +37,9 @@ def command(ctx: click.Context, kind: str | None, name: str | None, as_json: boo
     registry = registry_of(ctx)
     if kind is None:
         _print(_kinds(registry), ("kind", "installed", "summary"), as_json)
-    elif kind == "experiment":
+        return
+    _check_kind(registry, kind)
+    if kind == EXPERIMENT:
         if name is not None:
             raise UnknownNameError("an experiment has no components of its own; type `rslcore describe experiment`")
         _describe_experiment(as_json)
@@ -54,7 +58,7 @@ def _kinds(registry: Registry) -> list[dict[str, str]]:
     ]
     recipes = ", ".join(recipe.name for recipe in registry.recipes())
     rows.append({"kind": RECIPE, "installed": recipes, "summary": "A complete config, for `rslcore train`."})
-    rows.append({"kind": "experiment", "installed": "", "summary": "The keys of a config file itself."})
+    rows.append({"kind": EXPERIMENT, "installed": "", "summary": "The keys of a config file itself."})
     return rows
 
 
@@ -62,12 +66,15 @@ def _names(registry: Registry, kind: str) -> str:
     return ", ".join(dict.fromkeys(entry.name for entry in registry.entries(kind)))
 
 
+def _check_kind(registry: Registry, kind: str) -> None:
+    if kind in DESCRIBED:
+        return
+    if homes := [entry.kind for each in KINDS for entry in registry.entries(each) if entry.name == kind]:
+        raise UnknownNameError(f"'{kind}' is no kind; type `rslcore describe {homes[0]} {kind}`")
+    raise UnknownNameError(f"there is no kind '{kind}'{nearest(kind, DESCRIBED)} (kinds: {listed(DESCRIBED)})")
+
+
 def _components(registry: Registry, kind: str) -> list[dict[str, str]]:
-    known = [*KINDS, RECIPE, "experiment"]
-    if kind not in known:
-        if homes := [entry.kind for each in KINDS for entry in registry.entries(each) if entry.name == kind]:
-            raise UnknownNameError(f"'{kind}' is no kind; type `rslcore describe {homes[0]} {kind}`")
-        raise UnknownNameError(f"there is no kind '{kind}'{nearest(kind, known)} (kinds: {listed(known)})")
     entries = registry.recipes() if kind == RECIPE else registry.entries(kind)
     return [
         {
@@ -90,9 +97,7 @@ def _describe_experiment(as_json: bool) -> None:
     from rslcore.config import ExperimentConfig
 
     summary = "The keys of a config file."
-    _print_fields(
-        {"kind": "experiment", "name": "", "summary": summary, "source": "rslcore"}, ExperimentConfig, as_json
-    )
+    _print_fields({"kind": EXPERIMENT, "name": "", "summary": summary, "source": "rslcore"}, ExperimentConfig, as_json)
 
 
 def _describe_recipe(registry: Registry, name: str, as_json: bool) -> None:

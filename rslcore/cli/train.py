@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from rslcore.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from rslcore.config import ExperimentConfig
+    from rslcore.errors import Problem
     from rslcore.registry import Registry
     from rslcore.training import TrainingResult
 
@@ -69,15 +71,31 @@ def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, 
     try:
         return load_config(RunFolder.find_resumable(Path(resume)).path / CONFIG_FILE, overrides, registry)
     except ConfigError as error:
-        if not any(problem.path.endswith(".name") for problem in error.problems):
+        if not any(map(_may_miss_a_plugin, error.problems)):
             raise
         from rslcore.training import check_resumed
 
         try:
-            check_resumed(Path(resume), registry)  # a name is unknown: its plugin may not be here now
+            check_resumed(Path(resume), registry)
         except CheckpointError as reason:
-            raise CheckpointError(f"{reason}\n{error}") from error
+            others = [problem for problem in error.problems if not _is_told(problem, str(reason))]
+            if len(others) == len(error.problems):
+                raise error from None  # what the config misses is not what the checkpoint misses
+            if not others:
+                raise
+            raise CheckpointError(f"{reason}\n{ConfigError(others, error.source)}") from error
         raise
+
+
+def _may_miss_a_plugin(problem: Problem) -> bool:
+    return problem.path.endswith(".name") or problem.path.startswith("plugins.require[")
+
+
+def _is_told(problem: Problem, reason: str) -> bool:
+    """Whether the component or distribution that a problem quotes is one that the reason speaks of."""
+    quoted = re.search(r"'([\w./-]+)", problem.message)
+    told = quoted is not None and re.search(rf"(?<![\w-]){re.escape(quoted[1])}(?![\w-])", reason)
+    return _may_miss_a_plugin(problem) and bool(told)
 
 
 def _say_what_next(result: TrainingResult, config: ExperimentConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -260,6 +261,11 @@ def test_eval_bad_checkpoint_is_one_error(rslcore, run, change, message):
         (["eval", "no/run"], "there is no run 'no/run'"),
         (["eval", ".", "--episodes", "0"], "0 is not in the range x>=1"),
         (["describe", "algoritm"], "there is no kind 'algoritm'; did you mean 'algorithm'?"),
+        (
+            ["describe", "extention"],
+            "did you mean 'extension'? (kinds: 'algorithm', 'distribution', 'env', 'experiment'",
+        ),
+        (["describe", "foo", "bar"], "there is no kind 'foo' (kinds: 'algorithm', 'distribution', 'env', 'experiment'"),
         (["describe", "experiment", "foo"], "an experiment has no components of its own"),
         (["describe", "ppo"], "'ppo' is no kind; type `rslcore describe algorithm ppo`"),
         (["describe", "algorithm", "poo"], "there is no algorithm 'poo'; did you mean 'ppo'?"),
@@ -339,19 +345,39 @@ def test_run_whose_plugin_is_missing_says_what_to_install(rslcore, run_of_a_thir
     code, _, err = rslcore("eval", run)
     assert (code, err.splitlines()) == (2, lines)
     code, _, err = rslcore("train", "--resume", run, "iterations=3")
-    assert (code, err.splitlines()) == (
-        2,
-        [
-            *lines,
-            f"1 problem in {run / 'config.yaml'}:",
-            "  policy.actor.network.name: there is no network 'fake_linear' (installed: 'cnn', 'gru', 'lstm', 'mlp')",
-        ],
-    )
+    assert (code, err.splitlines()) == (2, lines)
+    # What the checkpoint does not say is told too.
+    more = ["plugins.require=[fake-good>=0.5]", "algorithm.name=pppo"]
+    code, _, err = rslcore("train", "--resume", run, "iterations=3", *more)
+    assert (code, err.splitlines()[:3]) == (2, [*lines, f"1 problem in {run / 'config.yaml'}:"])
+    assert err.splitlines()[3:] == [next(line for line in err.splitlines() if "'pppo'; did you mean 'ppo'?" in line)]
     # Where the config names the component no more, its plugin is not asked for.
     other = "policy.actor.network={name: mlp, hidden_dims: [64, 64]}"
     code, _, err = rslcore("train", "--resume", run, "iterations=3", other, "seed=x")
     problem = "  seed: 'x' (str) should be a whole number"
     assert (code, err.splitlines()) == (2, [f"error: 1 problem in {run / 'config.yaml'}:", problem])
+    code, _, err = rslcore("train", "--resume", run, "iterations=3", other, "runner.name=on_polizy")
+    assert (code, err.splitlines()[0]) == (2, f"error: 1 problem in {run / 'config.yaml'}:")
+
+
+def test_run_whose_plugin_is_older_says_once_what_to_install(rslcore, run_of_a_third_party, monkeypatch, tmp_path):
+    older = shutil.copytree(DISTRIBUTIONS / "fake-good", tmp_path / "older")
+    metadata = older / "fake_good-1.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("Version: 1.0", "Version: 0.9"))
+    monkeypatch.syspath_prepend(str(older))
+    run = run_of_a_third_party
+    # A plugin that is left out makes the command discover anew, with the path of this test.
+    resume = ("--no-plugin", "rnd", "train", "--resume", run, "iterations=3")
+    for requirement in ("plugins.require=[fake-good>=0.95]", "plugins.require=[]"):
+        code, _, err = rslcore(*resume, requirement)
+        assert (code, err.splitlines()) == (
+            2,
+            [
+                f"error: '{run / 'model_2.pt'}' does not go with the plugins that are here:",
+                "  network 'fake_linear' came from fake-good 1.0, and 0.9 is installed; "
+                "type `pip install 'fake-good>=1.0'`",
+            ],
+        )
 
 
 def test_run_whose_plugin_is_left_out_says_so(rslcore, run_of_a_third_party, monkeypatch):
