@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -88,12 +90,16 @@ def _figures(record: IterationRecord) -> list[tuple[str, str]]:
     figures = [("steps/s", f"{fps:,.0f}"), ("steps", f"{record.total_steps:,}")]
     for name, label in (("Train/mean_reward", "mean return"), ("Train/mean_episode_length", "episode length")):
         figures.append((label, f"{metrics.pop(name):.2f}" if name in metrics else "none yet"))
-    figures += [
-        (name.partition("/")[2].replace("_", " "), f"{value:.4g}")
-        for name, value in metrics.items()
-        if not name.startswith("Perf/")
-    ]
-    return figures
+    others = {name: value for name, value in metrics.items() if not name.startswith("Perf/")}
+    return figures + list(zip(_labels(list(others)), (f"{value:.4g}" for value in others.values()), strict=True))
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Names of metrics without their sections, which only those keep that are called alike without."""
+    split = [name.partition("/")[::2] for name in names]
+    counts = Counter(last for _, last in split)
+    labels = [last if counts[last] == 1 else f"{section.lower()} {last}" for section, last in split]
+    return [label.replace("_", " ") for label in labels]
 
 
 def _line(record: IterationRecord) -> str:

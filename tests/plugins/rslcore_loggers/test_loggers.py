@@ -5,9 +5,15 @@ from __future__ import annotations
 import logging
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from rslcore.context import Context
+from rslcore.registry import default_registry
+from rslcore.run.session import IterationRecord
 from rslcore.training import train
+from rslcore_loggers.config import ConsoleConfig
+from rslcore_loggers.console import ConsoleLogger
 
 NAMES = {
     "Loss/surrogate",
@@ -69,6 +75,17 @@ def test_console_prints_seldom_and_the_last_iteration_always(small_config, tmp_p
 def test_console_quiet_prints_nothing(small_config, tmp_path, capsys):
     train(small_config("loggers=[{name: console}]"), log_root=tmp_path, quiet=True)
     assert capsys.readouterr().out == ""
+
+
+def test_console_shows_the_section_where_two_metrics_are_called_alike(small_config, capsys):
+    metrics = {"Perf/total_fps": 10.0, "Loss/temperature": -9.0, "Policy/temperature": 0.5, "Loss/value_mean": 1.0}
+    config = small_config()
+    context = Context(default_registry(), config, torch.device("cpu"), 1, 8)
+    ConsoleLogger(ConsoleConfig(), context).log(IterationRecord(1, 1, 8, 0.0, 0.0, metrics))
+    assert capsys.readouterr().out == (
+        "iteration 1/1: steps/s 10, steps 8, mean return none yet, episode length none yet, loss temperature -9, "
+        "policy temperature 0.5, value mean 1, 0:00 left\n"
+    )
 
 
 def test_console_on_a_terminal_draws_a_panel(small_config, tmp_path, monkeypatch, capsys):
