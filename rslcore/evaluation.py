@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy
 import torch
+from numpy.typing import NDArray
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -30,7 +31,7 @@ from rslcore.training import build_algorithm, num_steps_per_env
 if TYPE_CHECKING:
     import os
 
-    from rslcore.protocols import Algorithm, Env
+    from rslcore.protocols import Algorithm, Env, EnvStep
 
 
 class InferencePolicy:
@@ -257,25 +258,52 @@ def _policy(context: Context, state: Mapping[str, Any]) -> InferencePolicy:
     return InferencePolicy(algorithm, context)
 
 
-def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float], list[int]]:
+@attrs.frozen
+class PlayedStep:
+    """A step of `play`.
+
+    Attributes:
+        obs: What the policy acted on.
+        step: What the env made of it.
+        valid: Envs `[N]` that stepped; the others only reset.
+        dones: Envs `[N]` whose episode ended.
+        counted: Those of them `[N]` whose episode is one of those asked for, not one played while others go on.
+    """
+
+    obs: TensorDict
+    step: EnvStep
+    valid: NDArray[numpy.bool_]
+    dones: NDArray[numpy.bool_]
+    counted: NDArray[numpy.bool_]
+
+
+def play(env: Env, policy: InferencePolicy, episodes: int) -> Iterator[PlayedStep]:
+    """Play whole episodes; every env plays the same number of them, give or take one."""
     num_envs = env.spec.num_envs
     left = numpy.full(num_envs, episodes // num_envs)
     left[: episodes % num_envs] += 1
-    running_returns, running_lengths = numpy.zeros(num_envs), numpy.zeros(num_envs, dtype=numpy.int64)
-    returns: list[float] = []
-    lengths: list[int] = []
     obs = env.reset()
     while left.any():
         step = env.step(policy(obs))
-        obs = step.obs
-        policy.reset(step.resets)
         valid = numpy.ones(num_envs, dtype=bool) if step.valid is None else step.valid.cpu().numpy()
-        running_returns += step.rewards.cpu().numpy() * valid
-        running_lengths += valid
-        for index in numpy.flatnonzero(step.dones.cpu().numpy()):
-            if left[index] > 0:
-                left[index] -= 1
-                returns.append(float(running_returns[index]))
-                lengths.append(int(running_lengths[index]))
-            running_returns[index], running_lengths[index] = 0.0, 0
+        dones = step.dones.cpu().numpy()
+        counted = dones & (left > 0)
+        yield PlayedStep(obs, step, valid, dones, counted)
+        left -= counted
+        policy.reset(step.resets)
+        obs = step.obs
+
+
+def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float], list[int]]:
+    """Returns and lengths of whole episodes."""
+    running_returns = numpy.zeros(env.spec.num_envs)
+    running_lengths = numpy.zeros(env.spec.num_envs, dtype=numpy.int64)
+    returns: list[float] = []
+    lengths: list[int] = []
+    for played in play(env, policy, episodes):
+        running_returns += played.step.rewards.cpu().numpy() * played.valid
+        running_lengths += played.valid
+        returns += running_returns[played.counted].tolist()
+        lengths += running_lengths[played.counted].tolist()
+        running_returns[played.dones], running_lengths[played.dones] = 0.0, 0
     return returns, lengths

@@ -17,7 +17,7 @@ from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.device import resolve_device
 from rslcore.errors import ConfigError, RslcoreError
-from rslcore.evaluation import InferencePolicy, load_policy
+from rslcore.evaluation import InferencePolicy, load_policy, play
 from rslcore.observations import concatenate
 from rslcore.protocols import Env
 from rslcore.registry import default_registry
@@ -32,26 +32,18 @@ def record(env: Env, policy: InferencePolicy, groups: Sequence[str], episodes: i
     A motion begins with an episode's first observation and ends with its last one, if the env keeps that. Every env
     plays the same number of episodes, give or take one.
     """
-    num_envs = env.spec.num_envs
-    left = [episodes // num_envs + (index < episodes % num_envs) for index in range(num_envs)]
-    running: list[list[NDArray[numpy.float32]]] = [[] for _ in left]
+    running: list[list[NDArray[numpy.float32]]] = [[] for _ in range(env.spec.num_envs)]
     motions = []
-    obs = env.reset()
-    while any(left):
-        step = env.step(policy(obs))
-        before = concatenate(obs, groups).cpu().numpy()
-        last = None if step.final_obs is None else concatenate(step.final_obs, groups).cpu().numpy()
-        resetting = [False] * num_envs if step.valid is None else (~step.valid).tolist()
-        for index, done in enumerate(step.dones.tolist()):
-            if not resetting[index]:
-                running[index].append(before[index])
-            if done:
-                if left[index]:
-                    motions.append(numpy.stack(running[index] + ([] if last is None else [last[index]])))
-                    left[index] -= 1
-                running[index] = []
-        policy.reset(step.resets)
-        obs = step.obs
+    for played in play(env, policy, episodes):
+        before = concatenate(played.obs, groups).cpu().numpy()
+        for index in numpy.flatnonzero(played.valid):
+            running[index].append(before[index])
+        final = played.step.final_obs
+        last = None if final is None else concatenate(final, groups).cpu().numpy()
+        for index in numpy.flatnonzero(played.dones):
+            if played.counted[index]:
+                motions.append(numpy.stack(running[index] + ([] if last is None else [last[index]])))
+            running[index] = []
     return motions
 
 
@@ -67,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_intermixed_args(arguments)
     if given.episodes < 1:
         parser.error(f"--episodes should be at least 1, it is {given.episodes}")
+    if given.output.is_dir() or not given.output.parent.is_dir():
+        parser.error(f"--output should be a file in a folder that is there, it is '{given.output}'")
     try:
         registry, folder = default_registry(), RunFolder.find(given.run).path
         config = load_config(folder / CONFIG_FILE, given.overrides)

@@ -75,6 +75,16 @@ def test_record_what_does_not_fit_is_a_message(runs, tmp_path, changes, message,
     assert capsys.readouterr().err == f"error: {message.format(run=runs['cartpole'])}\n"
 
 
+@pytest.mark.parametrize("output", ["nowhere/x.npz", "."])
+def test_record_output_is_looked_at_before_anything_is_played(output, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["no_run", "--output", output])
+    assert ended.value.code == 2
+    message = f"error: --output should be a file in a folder that is there, it is '{output}'\n"
+    assert capsys.readouterr().err.endswith(message)
+
+
 def test_record_no_episodes_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["nowhere", "--output", "x.npz", "--episodes", "0"])
