@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rslcore.context import Context
-from rslcore.errors import ConfigError, Problem, listed, nearest
+from rslcore.errors import ConfigError, Problem, listed, nearest_name
 
 Arrays = dict[str, NDArray[numpy.generic]]
 
@@ -61,20 +61,25 @@ def load_pairs(motions: str, sizes: Mapping[str, int], context: Context) -> Tens
 def _read(motions: str, context: Context) -> Arrays:
     package, separator, inside = motions.partition(":")
     path = Path(motions)
+    hint = "; give a file that `python -m rslcore_amp.record` made, or one of its layout"
     try:
         if separator and not path.exists():
             path = Path(str(importlib.resources.files(package).joinpath(inside)))
         file = numpy.load(path, allow_pickle=False)
         if isinstance(file, numpy.ndarray):
-            raise ValueError("it is an .npy file of one array")
+            raise ValueError(".npy, not .npz")
         with file:
             return {name: file[name] for name in file.files}
-    except (FileNotFoundError, ModuleNotFoundError):
-        near = nearest(path.name, [file.name for file in path.parent.glob("*.npz")] if path.parent.is_dir() else [])
-        hint = "give a file that `python -m rslcore_amp.record` made, or one of its layout"
-        raise context.error("motions", f"there is no file '{motions}'{near}; {hint}") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:  # an array of objects is a ValueError
-        raise context.error("motions", f"'{motions}' is no .npz file of plain arrays ({error})") from error
+    except ModuleNotFoundError:
+        fault = f"package '{package}' of '{motions}' is not installed"
+    except FileNotFoundError:
+        near = nearest_name(path.stem, [file.stem for file in path.parent.glob("*.npz")])
+        fault = f"there is no file '{motions}'" + (f"; did you mean '{near}.npz'?" if near else hint)
+    except OSError as error:
+        fault = f"'{motions}' cannot be read ({error.strerror or error}){hint}"
+    except (ValueError, EOFError, zipfile.BadZipFile):  # an array of objects is a ValueError
+        fault = f"'{motions}' is no .npz file of plain arrays{hint}"
+    raise context.error("motions", fault)
 
 
 def _find_faults(arrays: Arrays, sizes: Mapping[str, int]) -> list[str]:

@@ -112,19 +112,25 @@ HINT = "give a file that `python -m rslcore_amp.record` made, or one of its layo
 
 
 def test_load_pairs_without_a_file_names_the_nearest(load, write_motions):
-    path = write_motions().replace("motions", "motion")
-    with pytest.raises(ConfigError) as caught:
-        load(path)
-    assert str(caught.value) == (
-        f"algorithm.extensions[0].motions: there is no file '{path}'; did you mean 'motions.npz'?; {HINT}"
-    )
+    written = write_motions()
+    for name, advice in (("motion.npz", "did you mean 'motions.npz'?"), ("x.npz", HINT)):
+        path = written.replace("motions.npz", name)
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        assert str(caught.value) == f"algorithm.extensions[0].motions: there is no file '{path}'; {advice}"
 
 
-@pytest.mark.parametrize("name", ["rslcore_amp:nothing.npz", "no_such_package:motions.npz"])
-def test_load_pairs_without_a_file_in_a_package(load, name):
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("rslcore_amp:nothing.npz", f"there is no file 'rslcore_amp:nothing.npz'; {HINT}"),
+        ("no_such_package:x.npz", "package 'no_such_package' of 'no_such_package:x.npz' is not installed"),
+    ],
+)
+def test_load_pairs_without_a_file_in_a_package(load, name, fault):
     with pytest.raises(ConfigError) as caught:
         load(name)
-    assert str(caught.value) == f"algorithm.extensions[0].motions: there is no file '{name}'; {HINT}"
+    assert str(caught.value) == f"algorithm.extensions[0].motions: {fault}"
 
 
 @pytest.mark.parametrize("content", ["pickle", "npy", "text", "empty", "folder"])
@@ -141,4 +147,5 @@ def test_load_pairs_of_another_kind_of_file_executes_nothing(load, tmp_path, con
         path.write_text("" if content == "empty" else "frames")
     with pytest.raises(ConfigError) as caught:
         load(str(path))
-    assert str(caught.value).startswith(f"algorithm.extensions[0].motions: '{path}' is no .npz file of plain arrays (")
+    fault = "cannot be read (Is a directory)" if content == "folder" else "is no .npz file of plain arrays"
+    assert str(caught.value) == f"algorithm.extensions[0].motions: '{path}' {fault}; {HINT}"
