@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.resources
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def _read(motions: str, context: Context) -> Arrays:
         fault = f"there is no file '{motions}'" + (f"; did you mean '{near}.npz'?" if near else hint)
     except OSError as error:
         fault = f"'{motions}' cannot be read ({error.strerror or error}){hint}"
-    except (ValueError, EOFError, zipfile.BadZipFile):  # an array of objects is a ValueError
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error):  # an array of objects is a ValueError
         fault = f"'{motions}' is no .npz file of plain arrays{hint}"
     raise context.error("motions", fault)
 

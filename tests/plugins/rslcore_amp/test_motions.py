@@ -133,7 +133,7 @@ def test_load_pairs_without_a_file_in_a_package(load, name, fault):
     assert str(caught.value) == f"algorithm.extensions[0].motions: {fault}"
 
 
-@pytest.mark.parametrize("content", ["pickle", "npy", "text", "empty", "folder"])
+@pytest.mark.parametrize("content", ["pickle", "npy", "text", "empty", "damaged", "folder"])
 def test_load_pairs_of_another_kind_of_file_executes_nothing(load, tmp_path, content):
     path = tmp_path / "motions.npz"
     if content == "pickle":
@@ -141,6 +141,10 @@ def test_load_pairs_of_another_kind_of_file_executes_nothing(load, tmp_path, con
     elif content == "npy":
         with path.open("wb") as file:
             numpy.save(file, numpy.zeros(3))
+    elif content == "damaged":
+        numpy.savez_compressed(path, num_frames=numpy.arange(100))
+        data = path.read_bytes()
+        path.write_bytes(data[:60] + b"\xff" * 20 + data[80:])
     elif content == "folder":
         path.mkdir()
     else:
