@@ -26,6 +26,7 @@ from typing import Any
 import gymnasium
 import numpy
 import torch
+from curves import shades
 from gymnasium.vector import AutoresetMode
 
 import rslcore
@@ -121,21 +122,20 @@ def draw(folder: Path, output: Path) -> None:
         f"| variant | seed | speed, m/s | share of the reference's | seconds |\n|---|---|---|---|---|\n"
         f"| reference | 1 | {describe(load(folder / 'reference.json')['final_speeds'])} | | |"
     )
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
     axes.axhline(speed, color="grey", linestyle="--", linewidth=1, label="the reference")
     axes.axhline(speed / 2, color="grey", linestyle=":", linewidth=1, label="half of it")
     for variant, colour in COLOURS.items():
         runs = [load(path) for path in sorted(folder.glob(f"{variant}-*.json"))]
-        for index, run in enumerate(runs):
-            seeds = ", ".join(str(run["seed"]) for run in runs)
-            label = f"{LABELS[variant]}, seed {seeds}" if index == 0 else None
-            axes.plot(run["steps"], run["speeds"], color=colour, label=label)
+        for run, shade in zip(runs, shades(colour, len(runs)), strict=True):
+            label = f"{LABELS[variant]}, seed {run['seed']}"
+            axes.plot(run["steps"], run["speeds"], color=shade, label=label)
             final = run["final_speeds"]
             share = numpy.mean(final) / speed
             print(f"| {LABELS[variant]} | {run['seed']} | {describe(final)} | {share:.0%} | {run['seconds']:.0f} |")
     axes.set(xlabel="env steps", ylabel="forward speed of the latest 100 episodes, m/s", title="HalfCheetah-v5")
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside right upper")
     figure.savefig(output, dpi=120)
 
 

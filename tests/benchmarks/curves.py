@@ -47,6 +47,14 @@ class Curve:
         return float(numpy.mean(self.returns[-max(1, len(self.returns) // 10) :]))
 
 
+def shades(colour: str, count: int) -> list[tuple[float, float, float, float]]:
+    """Shades of a colour of matplotlib from dark to light, one a seed; of one seed the colour itself."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scale = LinearSegmentedColormap.from_list(colour, ["black", colour, "white"])
+    return [scale(place) for place in (numpy.linspace(0.25, 0.75, count) if count > 1 else [0.5])]
+
+
 def curve_path(folder: Path, task: str, variant: str, seed: int) -> Path:
     """Where a run's curve lies."""
     return folder / f"{task}-{variant}-{seed}.json"

@@ -40,6 +40,7 @@ DOUBLE_PENDULUM = (
 )
 TASKS = {"pendulum": ("pendulum_estimator", ()), "double_pendulum": ("halfcheetah", DOUBLE_PENDULUM)}
 """The recipe of each task, and what is changed of it: velocities are in the group `privileged`."""
+TITLES = {"pendulum": "Pendulum-v1", "double_pendulum": "InvertedDoublePendulum-v5"}
 
 COLOURS = {"blind": "tab:red", "informed": "tab:blue", "regression": "tab:green", "variational": "tab:orange"}
 VARIANTS = {
@@ -133,20 +134,24 @@ def draw(tasks: Sequence[str], folder: Path, picture: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    figure, axes = plt.subplots(1, len(tasks), figsize=(5 * len(tasks), 4), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, len(tasks), figsize=(5 * len(tasks), 4.5), layout="constrained", squeeze=False)
     for task, axis in zip(tasks, axes[0], strict=True):
         found = {variant: runs for variant in VARIANTS if (runs := load(folder, task, variant))}
         print(table(task, found))
         for variant, runs in found.items():
             mean, half = mean_and_half_width([run["returns"] for run in runs])
-            axis.plot(runs[0]["steps"], mean, color=COLOURS[variant], label=f"{variant}, {len(runs)} seeds")
+            label = f"{variant}, {len(runs)} seeds" if len(runs) > 1 else f"{variant}, seed {runs[0]['seed']}"
+            axis.plot(runs[0]["steps"], mean, color=COLOURS[variant], label=label)
             axis.fill_between(
                 runs[0]["steps"], mean - half, mean + half, color=COLOURS[variant], alpha=0.2, linewidth=0
             )
-        axis.set(title=task, xlabel="env steps", ylabel="mean return of the latest 100 training episodes")
+        axis.set(title=TITLES[task], xlabel="env steps", ylabel="mean return of the latest 100 training episodes")
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axis.grid(alpha=0.3)
-        axis.legend()
+        axis.legend(title="mean and its 95 % interval", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     figure.savefig(picture, dpi=120)
 
 

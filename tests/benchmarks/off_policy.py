@@ -17,6 +17,7 @@ from pathlib import Path
 
 import attrs
 import numpy
+from curves import shades
 
 from rslcore.config import ExtensionComponent, config, evolve, load_config
 from rslcore.extension import Extension
@@ -135,20 +136,20 @@ def draw(curves: dict[str, list[dict[str, numpy.ndarray]]], picture: Path) -> No
     """Draw all seeds, against time and against env steps."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, 3, figsize=(13, 4), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(15, 4), sharey=True, layout="constrained")
     colours = dict(zip(LABELS, ("tab:blue", "tab:orange"), strict=True))
     labels = {"seconds": "wall seconds, on a shared machine", "cpu_seconds": "CPU seconds", "steps": "env steps"}
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for variant, of_variant in curves.items():
-            for index, curve in enumerate(of_variant):
-                name = f"{LABELS[variant]}, {len(of_variant)} seeds" if index == 0 else None
-                axes.plot(curve[column], curve["mean"], color=colours[variant], alpha=0.8, label=name)
+            for curve, shade in zip(of_variant, shades(colours[variant], len(of_variant)), strict=True):
+                name = f"{LABELS[variant]}, seed {curve['seed']}" if axes is panels[0] else None
+                axes.plot(curve[column], curve["mean"], color=shade, label=name)
         axes.axhline(THRESHOLD, color="grey", linestyle="--", linewidth=1)
         axes.set(xlabel=label)
         axes.grid(alpha=0.3)
     panels[0].set(ylabel=f"mean return of the latest {WINDOW} training episodes")
-    panels[0].legend()
-    figure.suptitle("HalfCheetah-v5")
+    figure.legend(loc="outside right upper")
+    figure.suptitle(f"HalfCheetah-v5: a curve begins with the end of episode {WINDOW}")
     figure.savefig(picture, dpi=120)
 
 
