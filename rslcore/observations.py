@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from tensordict import TensorDict
@@ -59,3 +60,24 @@ def concatenate(obs: TensorDict, groups: Sequence[str]) -> Tensor:
         only: Tensor = obs[groups[0]]
         return only.float()
     return torch.cat([obs[group].float() for group in groups], dim=-1)
+
+
+Rows = TypeVar("Rows", Tensor, TensorDict)
+
+
+def join_valid(steps: Sequence[tuple[Rows, Tensor | None]]) -> Rows:
+    """Rows of several steps in one, without those that are no transitions.
+
+    Args:
+        steps: Of each step its rows `[N, ...]`, and which are transitions, `[N]`, bool; None if all are.
+
+    Returns:
+        `[B, ...]`. Where some step has a mask, the device is waited for, once.
+    """
+    rows: Any = torch.cat([rows for rows, _ in steps])  # torch's types know nothing of a TensorDict
+    if all(valid is None for _, valid in steps):
+        return cast(Rows, rows)
+    masks = [
+        torch.ones(len(rows), dtype=torch.bool, device=rows.device) if valid is None else valid for rows, valid in steps
+    ]
+    return cast(Rows, rows[torch.cat(masks).nonzero().squeeze(1)])

@@ -28,6 +28,7 @@ from rslcore.hooks import HOOKS
 from rslcore.learner import Learner
 from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
+from rslcore.observations import join_valid
 from rslcore.optim import make_optimizer
 from rslcore.protocols import EnvStep, ReplayStorage
 from rslcore.recurrence import InferenceMemory
@@ -167,20 +168,12 @@ class FastSac:
             self._has_learned = True
         for after_update in self.extensions.hooks.after_update:
             after_update(storage)
-        self._update_normalization()
+        self.policy.update_normalization(join_valid(self._seen))
+        self._seen.clear()
         metrics = self._means.collect()
         for hook in self.extensions.hooks.metrics:
             metrics.update(hook())
         return metrics
-
-    def _update_normalization(self) -> None:
-        """Merge what the iteration has collected; where envs were only resetting, there is nothing to merge."""
-        obs = TensorDict.cat([obs for obs, _ in self._seen], 0)
-        if any(valid is not None for _, valid in self._seen):
-            rows = [torch.ones(len(obs), dtype=torch.bool) if valid is None else valid for obs, valid in self._seen]
-            obs = obs[torch.cat(rows)]
-        self.policy.update_normalization(obs)
-        self._seen.clear()
 
     def _update_batch(self, batch: ReplayBatch) -> None:
         """One optimizer step."""

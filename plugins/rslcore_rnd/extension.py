@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
-from rslcore.observations import concatenate, vector_size
+from rslcore.observations import concatenate, join_valid, vector_size
 from rslcore.optim import Adam, ParameterGroup
 from rslcore.protocols import Storage
 from rslcore.specs import TensorSpec
@@ -107,8 +107,7 @@ class Rnd(Extension):
     def after_update(self, storage: Storage) -> None:
         """Merge what was collected into the statistics of the inputs, which stood still since it began."""
         if self.networks.state_normalizer is not None:
-            rows = [states if valid is None else states[valid] for states, valid in self._seen]
-            self.networks.state_normalizer.update(torch.cat(rows))
+            self.networks.state_normalizer.update(join_valid(self._seen))
             self._seen.clear()
 
     def metrics(self) -> Mapping[str, Tensor]:
