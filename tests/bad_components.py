@@ -11,9 +11,9 @@ from torch import nn
 from rslcore.config import config, option
 from rslcore.protocols import EnvStep
 from rslcore.registry import hookimpl
-from rslcore.testing.config import FakeEnvConfig
-from rslcore.testing.fake_extension import FakeExtension
-from rslcore.testing.fakes import FakeEnv
+from rslcore.testing.fakes.config import FakeEnvConfig
+from rslcore.testing.fakes.env import FakeEnv
+from rslcore.testing.fakes.extension import FakeExtension
 from rslcore_actor_critic.config import ActorCriticConfig
 from rslcore_actor_critic.policy import ActorCritic
 from rslcore_distributions.config import GaussianConfig

@@ -6,35 +6,11 @@ import bad_components
 import pytest
 
 from rslcore.registry import Registry
-from rslcore.testing import (
-    AlgorithmContract,
-    DistributionContract,
-    EnvContract,
-    ExtensionContract,
-    LoggerContract,
-    NetworkContract,
-    PolicyContract,
-    RolloutStorageContract,
-    RunnerContract,
-    make_case,
-)
+from rslcore.testing import LoggerContract, RolloutStorageContract, make_case
+from rslcore.testing.cases import run_contract
+from rslcore.testing.contracts import CONTRACTS
 from rslcore.testing.registry import extend_registry, with_fakes
-from rslcore.testing.running import run_contract
 
-CONTRACTS = {
-    contract.kind: contract
-    for contract in (
-        AlgorithmContract,
-        DistributionContract,
-        EnvContract,
-        ExtensionContract,
-        LoggerContract,
-        NetworkContract,
-        PolicyContract,
-        RolloutStorageContract,
-        RunnerContract,
-    )
-}
 NETWORK = {"name": "mlp", "hidden_dims": [8]}
 OPTIONS = {
     "network": {"hidden_dims": [8]},
@@ -59,7 +35,8 @@ def sentence(registry):
 
     def run(kind, fault, test, name="bad"):
         component = {"name": name, "fault": fault, **OPTIONS.get(kind, {})}
-        outcomes = run_contract(make_case(CONTRACTS[kind], component=component, registry=registry), test)
+        contract = RolloutStorageContract if kind == "storage" else CONTRACTS[kind]
+        outcomes = run_contract(make_case(contract, component=component, registry=registry), test)
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         assert failed, f"nothing was found wrong by {[outcome.test for outcome in outcomes]}"
         return failed[0].sentence

@@ -21,11 +21,11 @@ from rslcore.evaluation import load_policy
 from rslcore.extension import Extension
 from rslcore.registry import Registry
 from rslcore.specs import TensorSpec
-from rslcore.testing.algorithm import expect_resumes, expect_trains
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.algorithm import expect_resumes, expect_trains
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.defaults import COMPONENTS
 from rslcore.testing.driving import Drive, drive, forgets_only_the_done
-from rslcore.testing.fakes import make_observations
+from rslcore.testing.inputs import make_observations
 from rslcore.testing.reads import count_host_reads
 from rslcore.testing.spying import Call, Spy, SpyRegistry, read_only
 from rslcore.testing.values import copied, difference, expect, expect_plain_state, reason, shown

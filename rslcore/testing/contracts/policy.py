@@ -19,10 +19,10 @@ from rslcore.errors import ConfigError, listed
 from rslcore.protocols import ActorCriticPolicy, StudentTeacherPolicy
 from rslcore.recurrence import InferenceMemory, zero_states
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import forgets_only_the_done
-from rslcore.testing.fakes import device_of, make_observations
-from rslcore.testing.modules import (
+from rslcore.testing.inputs import device_of, make_observations
+from rslcore.testing.module_checks import (
     expect_gradients,
     expect_module,
     expect_no_reads,

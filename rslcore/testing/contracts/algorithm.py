@@ -21,9 +21,9 @@ from rslcore.evaluation import load_policy
 from rslcore.registry import Registry
 from rslcore.seeding import seed_everything
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import Drive, drive, forgets_only_the_done, make_env, remembers
-from rslcore.testing.fakes import make_observations
+from rslcore.testing.inputs import make_observations
 from rslcore.testing.reads import count_host_reads
 from rslcore.testing.values import copied, difference, expect, expect_plain_state, reason, shown, through_a_file
 from rslcore.training import train

@@ -19,9 +19,9 @@ from rslcore.context import Context
 from rslcore.errors import ConfigError
 from rslcore.recurrence import State, forget, run_network, split_sequences, state_specs, zero_state
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options, promised
-from rslcore.testing.fakes import device_of, make_observations
-from rslcore.testing.modules import (
+from rslcore.testing.contracts.base import Contract, Options, promised
+from rslcore.testing.inputs import device_of, make_observations
+from rslcore.testing.module_checks import (
     expect_gradients,
     expect_module,
     expect_no_reads,
