@@ -99,7 +99,7 @@ def sentence(registry):
         ("extension", "rewards", "stays_as_it_is", "`shape_reward` wrote into its arguments:"),
         ("extension", "final", "final_observations", "`extend_final_obs` moves on no state of the extension."),
         ("extension", "reset", "reset_forgets", "Group 'fake_steps' of one that ended still depended on its past"),
-        ("extension", "reads", "collecting", "8 steps with the extension read 8:"),
+        ("extension", "reads", "collecting", "8 steps read 8: look for `.item()`"),
         ("extension", "untrained", "registers_is_trained", "Linear 1.weight, Linear 1.bias; step its own optimizer"),
         ("extension", "state", "goes_on", "put what is missing into `state_dict`."),
         ("extension", "metrics", "metrics_are", "A metric is named `section/name`. 'bias' has no section."),
