@@ -285,9 +285,16 @@ class BadAlgorithm(PPO):
     def __init__(self, config, context, policy, storage):
         super().__init__(config, context, policy, storage)
         self.count = 0
+        if config.fault == "extensions":
+            self.extensions = ()
+
+    def rollout_context(self):
+        return torch.enable_grad() if self.config.fault == "differentiates" else super().rollout_context()
 
     def act(self, obs):
         actions = super().act(obs)
+        if self.config.fault in ("gradient", "differentiates"):
+            actions = actions.detach().clone().requires_grad_()
         if self.config.fault == "reads":
             assert actions.isfinite().all()
         return actions

@@ -125,9 +125,10 @@ TestTensorboard = make_case(LoggerContract, component={"name": "tensorboard"})
 
 TestGymnasium = make_case(EnvContract, component={"name": "gymnasium", "id": "Pendulum-v1", "num_envs": 3})
 TestGymnasiumNextStep = make_case(EnvContract, component={"name": "gymnasium", "id": "CartPole-v1", "num_envs": 3})
-TestMultiDiscrete = make_case(
+TestGymnasiumMultiDiscrete = make_case(
     EnvContract,
     component={"name": "gymnasium", "id": "rslcore_multi_discrete.envs:HalfCheetahMultiDiscrete-v0", "num_envs": 3},
+    num_steps=1001,
 )
 
 TestFakeEnv = make_case(EnvContract, component={"name": "fake"})

@@ -83,6 +83,8 @@ def sentence(registry):
         ("env", "close", "closes_twice", "The second time raised RuntimeError('closed already')."),
         ("logger", "strays", "logs_a_run", "It wrote ['log.txt'] into the working directory."),
         ("logger", "nan", "need_not_be_finite", "ValueError: cannot convert float NaN to integer"),
+        ("algorithm", "extensions", "extensions", "`extensions` of an algorithm is an `ExtensionList`. It is a tuple;"),
+        ("algorithm", "gradient", "those_of_the_env", "Actions for an env carry no gradient, unless `rollout_context`"),
         ("algorithm", "reads", "collecting", "8 steps read 8: look for `.item()`"),
         ("algorithm", "writes", "steps_are_left", "`process_env_step` changed it: rewards differs by up to"),
         ("algorithm", "state", "goes_on", "Resumed in equal envs, the two differ:"),
@@ -107,6 +109,13 @@ def sentence(registry):
 )
 def test_contract_says_which_promise_is_broken(sentence, kind, fault, test, said):
     assert said in sentence(kind, fault, test)
+
+
+def test_contract_actions_may_carry_gradients_where_the_rollout_context_enables_them(registry):
+    component = {"name": "bad", "fault": "differentiates", **OPTIONS["algorithm"]}
+    case = make_case(CONTRACTS["algorithm"], component=component, registry=registry)
+    (outcome,) = run_contract(case, "actions_are_those_of_the_env")
+    assert outcome.status == "passed", outcome.sentence
 
 
 def test_contract_config_says_which_option_has_no_meaning(sentence):
