@@ -11,9 +11,9 @@ from torch import nn
 from rslcore.config import config, option
 from rslcore.protocols import EnvStep
 from rslcore.registry import hookimpl
-from rslcore.testing.config import FakeEnvConfig
-from rslcore.testing.fake_extension import FakeExtension
-from rslcore.testing.fakes import FakeEnv
+from rslcore.testing.fakes.config import FakeEnvConfig
+from rslcore.testing.fakes.env import FakeEnv
+from rslcore.testing.fakes.extension import FakeExtension
 from rslcore_actor_critic.config import ActorCriticConfig
 from rslcore_actor_critic.policy import ActorCritic
 from rslcore_distributions.config import GaussianConfig
@@ -285,9 +285,16 @@ class BadAlgorithm(PPO):
     def __init__(self, config, context, policy, storage):
         super().__init__(config, context, policy, storage)
         self.count = 0
+        if config.fault == "extensions":
+            self.extensions = ()
+
+    def rollout_context(self):
+        return torch.enable_grad() if self.config.fault == "differentiates" else super().rollout_context()
 
     def act(self, obs):
         actions = super().act(obs)
+        if self.config.fault in ("gradient", "differentiates"):
+            actions = actions.detach().clone().requires_grad_()
         if self.config.fault == "reads":
             assert actions.isfinite().all()
         return actions

@@ -53,6 +53,16 @@ def small_config() -> Callable[..., ExperimentConfig]:
     return load
 
 
+@pytest.fixture
+def reads_of_runs() -> Callable[[int, int], int]:
+    """The host reads that every run of a Gymnasium env makes, for its iterations and the steps of each.
+
+    In a step the actions, since the env is on the host. In an iteration rewards, dones and validity of the steps
+    (`EpisodeStatistics`), and the metrics.
+    """
+    return lambda num_iterations, num_steps: num_iterations * (num_steps + 3 + 1)
+
+
 GROUPS = "env.groups={policy: [0, 1], privileged: [2]}"
 """The angle of a pendulum for everyone, its speed for those that are privileged."""
 

@@ -8,21 +8,15 @@ from typing import Any
 
 import yaml
 
+from rslcore.checking.options import fill_required
 from rslcore.checking.report import Line
 from rslcore.config import load_config, structure, unstructure
 from rslcore.config.classes import find_class_faults
+from rslcore.config.describe import find_undocumented
 from rslcore.errors import ConfigError, RslcoreError, listed
-from rslcore.registry import Entry, Recipe, Registry
+from rslcore.registry import KINDS, Entry, Recipe, Registry
 from rslcore.registry.targets import import_target
-from rslcore.testing.configs import fill_required, find_undocumented
 from rslcore.testing.defaults import COMPONENT_CLASSES, COMPONENTS
-
-PARTS = {
-    "algorithm": ("policy", "storage"),
-    "runner": ("env", "algorithm", "session"),
-    "network": ("num_outputs",),
-}
-"""What the factory of a kind takes beside config and context."""
 
 
 def check_component(entry: Entry, registry: Registry) -> Iterator[Line]:
@@ -46,7 +40,7 @@ def check_component(entry: Entry, registry: Registry) -> Iterator[Line]:
 
 
 def _find_signature_faults(factory: Any, entry: Entry) -> list[str]:
-    parts = PARTS.get(entry.kind, ())
+    parts = KINDS[entry.kind].parts
     try:
         inspect.signature(factory).bind(None, None, **dict.fromkeys(parts))
     except TypeError as error:

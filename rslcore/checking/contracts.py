@@ -11,16 +11,16 @@ from typing import Any
 
 import attrs
 
+from rslcore.checking.options import fill_required
 from rslcore.checking.report import Line
 from rslcore.config import load_config, unstructure
 from rslcore.errors import MissingExtraError, RslcoreError
 from rslcore.registry import Entry, PluginRow, Registry
-from rslcore.testing.configs import fill_required
 from rslcore.testing.defaults import COMPONENTS, FAKE_ENVS
 
 try:
-    from rslcore.testing.kinds import find_contract
-    from rslcore.testing.running import Outcome, make_case, run_contract
+    from rslcore.testing.cases import Outcome, make_case, run_contract
+    from rslcore.testing.contracts import find_contract
 except ModuleNotFoundError as error:
     if error.name != "pytest":
         raise

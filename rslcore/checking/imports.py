@@ -56,7 +56,8 @@ def check_imports(rows: Sequence[PluginRow], registry: Registry) -> Iterator[Lin
             )
         if not own:
             brings = [f"{entry.kind} {entry.name}" for entry in row.entries]
-            yield Line(subject, "ok", f"It loads without torch and brings {listed(brings)}.")
+            brings += [f"recipe {recipe.name}" for recipe in row.recipes]
+            yield Line(subject, "ok", f"It loads without torch and brings {listed(brings) if brings else 'nothing'}.")
 
 
 def find_heavy(modules: Sequence[str]) -> dict[str, str]:

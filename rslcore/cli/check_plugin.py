@@ -16,8 +16,9 @@ MARKS = {"ok": "ok", "mend": "MEND", "unchecked": "not checked"}
 @click.command(short_help="What an installed plugin should mend.")
 @click.argument("distribution", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--strict", is_flag=True, help="Exit with code 2 also if something could not be checked.")
 @click.pass_context
-def command(ctx: click.Context, distribution: str | None, as_json: bool) -> int:
+def command(ctx: click.Context, distribution: str | None, as_json: bool, strict: bool) -> int:
     """Check the plugins of an installed DISTRIBUTION: metadata, imports, configs, recipes, and the contracts.
 
     \b
@@ -40,7 +41,8 @@ def command(ctx: click.Context, distribution: str | None, as_json: bool) -> int:
         click.echo(json.dumps([attrs.asdict(line) for line in lines], indent=2))
     else:
         click.echo(f"\n{summarize(distribution, lines)}")
-    return 2 if any(line.status == "mend" for line in lines) else 0
+    faults = ("mend", "unchecked") if strict else ("mend",)
+    return 2 if any(line.status in faults for line in lines) else 0
 
 
 def _list(registry: Registry, as_json: bool) -> None:

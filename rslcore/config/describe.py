@@ -55,6 +55,11 @@ def field_docs(cls: type[Any], prefix: str = "") -> list[FieldDoc]:
     return docs
 
 
+def find_undocumented(cls: type[Any]) -> list[str]:
+    """The options of a config class, and of those nested in it, that say nothing of their meaning."""
+    return [field.name for field in field_docs(cls) if not field.doc.strip()]
+
+
 def type_in_words(annotation: Any) -> str:
     """A type as a user of YAML thinks of it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

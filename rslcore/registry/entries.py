@@ -13,23 +13,30 @@ class Kind:
         name: As it is written on the command line (`algorithm`).
         protocol: The class in `rslcore.protocols` that a component of this kind satisfies.
         summary: What such a component is for, in a sentence.
+        parts: What its factory takes beside config and context, by keyword.
     """
 
     name: str
     protocol: str
     summary: str
+    parts: tuple[str, ...] = ()
 
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("algorithm", "Algorithm", "Chooses actions while a rollout is collected and learns from it."),
+        Kind(
+            "algorithm",
+            "Algorithm",
+            "Chooses actions while a rollout is collected and learns from it.",
+            ("policy", "storage"),
+        ),
         Kind("policy", "Policy", "The networks that an algorithm trains, from observations to actions."),
         Kind("storage", "Storage", "Keeps what was collected and hands it out in minibatches."),
-        Kind("runner", "Runner", "The loop: collect, update, log, checkpoint."),
+        Kind("runner", "Runner", "The loop: collect, update, log, checkpoint.", ("env", "algorithm", "session")),
         Kind("env", "Env", "Many environments that are stepped at once."),
         Kind("logger", "Logger", "Receives the metrics of every iteration."),
-        Kind("network", "Network", "Maps observation groups to a tensor."),
+        Kind("network", "Network", "Maps observation groups to a tensor.", ("num_outputs",)),
         Kind("distribution", "Distribution", "Turns a network's output into a distribution over actions."),
         Kind("extension", "Extension", "Adds losses, fields, rewards or data to an algorithm through its hooks."),
     )
@@ -63,7 +70,8 @@ class Entry:
     Attributes:
         kind: Key of `KINDS`.
         name: Bare name, as it is written in a config.
-        factory: `module:attribute` of what builds the component; called as `factory(config, context, **parts)`.
+        factory: `module:attribute` of what builds the component; called as `factory(config, context, **parts)`, with
+            the parts of its kind.
         config: `module:attribute` of its attrs config class.
         summary: A sentence for lists.
         source: Who registered it.

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from rslcore.registry import PluginRow, Registry, Source
 from rslcore.registry.loader import GROUP, new_plugin_manager, register_module
-from rslcore.testing import plugin as fakes
+from rslcore.testing.fakes import plugin as fakes
 
 
 def build_registry(*modules: ModuleType) -> Registry:

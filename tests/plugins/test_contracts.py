@@ -70,6 +70,9 @@ TestPpoMemory = make_case(
     component={"name": "ppo", **FEW_UPDATES},
     policy=actor_critic({"name": "lstm", **MEMORY}),
     env=NEXT_STEP,
+    # Once a rollout: ends and validity for sequences (2), valid rows for advantages and normalization (2), states that
+    # go on (1). The envs of 4 minibatches are drawn on the host, where sequences are split.
+    host_reads=9,
 )
 
 TestPpoSeveralDiscreteActions = make_case(
@@ -106,7 +109,10 @@ TestRnd = make_case(
 )
 TestEstimator = make_case(ExtensionContract, component={"name": "estimator"}, env=PRIVILEGED)
 TestEstimatorVariational = make_case(
-    ExtensionContract, component={"name": "estimator", "loss": "variational"}, env={**PRIVILEGED, **NEXT_STEP}
+    ExtensionContract,
+    component={"name": "estimator", "loss": "variational"},
+    env={**PRIVILEGED, **NEXT_STEP},
+    host_reads=4,  # valid rows, once a rollout: for minibatches, advantages, and two normalizations
 )
 TestSymmetry = make_case(
     ExtensionContract, component={"name": "symmetry", "function": "mirrors:same", "use_mirror_loss": True}
@@ -119,6 +125,11 @@ TestTensorboard = make_case(LoggerContract, component={"name": "tensorboard"})
 
 TestGymnasium = make_case(EnvContract, component={"name": "gymnasium", "id": "Pendulum-v1", "num_envs": 3})
 TestGymnasiumNextStep = make_case(EnvContract, component={"name": "gymnasium", "id": "CartPole-v1", "num_envs": 3})
+TestGymnasiumMultiDiscrete = make_case(
+    EnvContract,
+    component={"name": "gymnasium", "id": "rslcore_multi_discrete.envs:HalfCheetahMultiDiscrete-v0", "num_envs": 3},
+    num_steps=1001,
+)
 
 TestFakeEnv = make_case(EnvContract, component={"name": "fake"})
 TestFakeEnvNextStep = make_case(EnvContract, component=NEXT_STEP)

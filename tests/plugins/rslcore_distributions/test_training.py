@@ -43,7 +43,7 @@ def multi_discrete():
         ("{name: multi_categorical}", "multi_discrete"),
     ],
 )
-def test_train_with_distribution(small_config, tmp_path, count_reads, multi_discrete, distribution, env):
+def test_train_with_distribution(small_config, tmp_path, count_reads, reads_of_runs, multi_discrete, distribution, env):
     overrides = [f"policy.actor.distribution={distribution}", "algorithm.num_learning_epochs=2"]
     overrides += ["algorithm.num_mini_batches=2", "num_threads=1"]
     if env == "multi_discrete":
@@ -55,7 +55,9 @@ def test_train_with_distribution(small_config, tmp_path, count_reads, multi_disc
         results.append(train(config, log_root=tmp_path, quiet=True))
 
     run()  # torch itself reads a scalar once, when some of its parts are first used
-    assert count_reads(run) == 0
+    # In the second iteration episodes of CartPole end, which leaves rows that are no transitions: minibatches,
+    # advantages and normalization find the others once each.
+    assert count_reads(run) == reads_of_runs(2, 8) + (3 if env == "cartpole" else 0)
     result = results[-1]
     assert result.iteration == 2
     assert all(math.isfinite(value) for value in result.metrics.values())

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from rslcore.checking import contracts, find_plugins
-from rslcore.checking.imports import find_heavy
+from rslcore.checking.imports import check_imports, find_heavy
 from rslcore.cli import main
 from rslcore.errors import UnknownNameError
 from rslcore.registry import Registry, default_registry
@@ -47,6 +47,18 @@ def test_check_plugin_sound_has_nothing_to_mend(check):
         "",
         "fake-sound: nothing to mend, 1 that could not be checked.",
     ]
+
+
+def test_check_plugin_strict_exits_with_2_where_something_was_not_checked(check):
+    assert check("fake-sound", "--strict", installed=["fake-sound"])[0] == 2
+
+
+def test_check_imports_names_recipes(install):
+    registry = install()
+    rows = [row for row in registry.plugins if row.source.plugin == "multi_discrete"]
+    (line,) = check_imports(rows, registry)
+    recipes = ", ".join(f"'recipe {recipe.name}'" for recipe in rows[0].recipes)
+    assert line.text == f"It loads without torch and brings {recipes}."
 
 
 def test_check_plugin_unsound_lists_all_that_is_to_mend(check):

@@ -6,35 +6,11 @@ import bad_components
 import pytest
 
 from rslcore.registry import Registry
-from rslcore.testing import (
-    AlgorithmContract,
-    DistributionContract,
-    EnvContract,
-    ExtensionContract,
-    LoggerContract,
-    NetworkContract,
-    PolicyContract,
-    RolloutStorageContract,
-    RunnerContract,
-    make_case,
-)
+from rslcore.testing import LoggerContract, RolloutStorageContract, make_case
+from rslcore.testing.cases import run_contract
+from rslcore.testing.contracts import CONTRACTS
 from rslcore.testing.registry import extend_registry, with_fakes
-from rslcore.testing.running import run_contract
 
-CONTRACTS = {
-    contract.kind: contract
-    for contract in (
-        AlgorithmContract,
-        DistributionContract,
-        EnvContract,
-        ExtensionContract,
-        LoggerContract,
-        NetworkContract,
-        PolicyContract,
-        RolloutStorageContract,
-        RunnerContract,
-    )
-}
 NETWORK = {"name": "mlp", "hidden_dims": [8]}
 OPTIONS = {
     "network": {"hidden_dims": [8]},
@@ -59,7 +35,8 @@ def sentence(registry):
 
     def run(kind, fault, test, name="bad"):
         component = {"name": name, "fault": fault, **OPTIONS.get(kind, {})}
-        outcomes = run_contract(make_case(CONTRACTS[kind], component=component, registry=registry), test)
+        contract = RolloutStorageContract if kind == "storage" else CONTRACTS[kind]
+        outcomes = run_contract(make_case(contract, component=component, registry=registry), test)
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         assert failed, f"nothing was found wrong by {[outcome.test for outcome in outcomes]}"
         return failed[0].sentence
@@ -106,6 +83,8 @@ def sentence(registry):
         ("env", "close", "closes_twice", "The second time raised RuntimeError('closed already')."),
         ("logger", "strays", "logs_a_run", "It wrote ['log.txt'] into the working directory."),
         ("logger", "nan", "need_not_be_finite", "ValueError: cannot convert float NaN to integer"),
+        ("algorithm", "extensions", "extensions", "`extensions` of an algorithm is an `ExtensionList`. It is a tuple;"),
+        ("algorithm", "gradient", "those_of_the_env", "Actions for an env carry no gradient, unless `rollout_context`"),
         ("algorithm", "reads", "collecting", "8 steps read 8: look for `.item()`"),
         ("algorithm", "writes", "steps_are_left", "`process_env_step` changed it: rewards differs by up to"),
         ("algorithm", "state", "goes_on", "Resumed in equal envs, the two differ:"),
@@ -122,7 +101,7 @@ def sentence(registry):
         ("extension", "rewards", "stays_as_it_is", "`shape_reward` wrote into its arguments:"),
         ("extension", "final", "final_observations", "`extend_final_obs` moves on no state of the extension."),
         ("extension", "reset", "reset_forgets", "Group 'fake_steps' of one that ended still depended on its past"),
-        ("extension", "reads", "collecting", "8 steps with the extension read 8:"),
+        ("extension", "reads", "collecting", "8 steps read 8: look for `.item()`"),
         ("extension", "untrained", "registers_is_trained", "Linear 1.weight, Linear 1.bias; step its own optimizer"),
         ("extension", "state", "goes_on", "put what is missing into `state_dict`."),
         ("extension", "metrics", "metrics_are", "A metric is named `section/name`. 'bias' has no section."),
@@ -130,6 +109,13 @@ def sentence(registry):
 )
 def test_contract_says_which_promise_is_broken(sentence, kind, fault, test, said):
     assert said in sentence(kind, fault, test)
+
+
+def test_contract_actions_may_carry_gradients_where_the_rollout_context_enables_them(registry):
+    component = {"name": "bad", "fault": "differentiates", **OPTIONS["algorithm"]}
+    case = make_case(CONTRACTS["algorithm"], component=component, registry=registry)
+    (outcome,) = run_contract(case, "actions_are_those_of_the_env")
+    assert outcome.status == "passed", outcome.sentence
 
 
 def test_contract_config_says_which_option_has_no_meaning(sentence):

@@ -3,7 +3,7 @@
 import attrs
 
 from rslcore.config import Range, config, option
-from rslcore.testing.config import FakeEnvConfig
+from rslcore.testing.fakes.config import FakeEnvConfig
 
 
 @config

@@ -15,7 +15,7 @@ def rslcore_register(registry):
     )
     registry.add_env(
         "fake_needy",
-        factory="rslcore.testing.fakes:FakeEnv",
+        factory="rslcore.testing.fakes.env:FakeEnv",
         config="fake_sound.config:NeedyConfig",
         summary="An env whose config says too little by itself.",
     )

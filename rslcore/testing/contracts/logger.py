@@ -12,7 +12,7 @@ import pytest
 from rslcore.context import Context
 from rslcore.run.folder import RunFolder
 from rslcore.run.session import IterationRecord, RunSession
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.values import expect
 from rslcore.training import build_algorithm
 

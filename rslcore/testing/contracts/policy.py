@@ -15,14 +15,15 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.context import Context
-from rslcore.errors import ConfigError, listed
+from rslcore.errors import listed
 from rslcore.protocols import ActorCriticPolicy, StudentTeacherPolicy
 from rslcore.recurrence import InferenceMemory, zero_states
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import forgets_only_the_done
-from rslcore.testing.fakes import device_of, make_observations
-from rslcore.testing.modules import (
+from rslcore.testing.inputs import device_of, make_observations
+from rslcore.testing.module_checks import (
+    expect_config_error,
     expect_gradients,
     expect_module,
     expect_no_reads,
@@ -127,20 +128,11 @@ class PolicyContract(Contract):
     def test_missing_groups_are_a_config_error(self, build: Callable[..., Any], context: Context) -> None:
         """What the env does not have is said with its place in the config."""
         spec = attrs.evolve(context.env_spec, observations={"something_else": TensorSpec((3,))})
-        try:
-            _act(build(spec=spec), make_observations(spec, 2, context.device))
-        except ConfigError as error:
-            expect(
-                error.problems[0].path.startswith(self.kind),
-                f"An error in the config names its path. '{error}' does not; make it with "
-                "`context.error(option, text)`.",
-            )
-        except Exception as error:
-            pytest.fail(
-                f"A group that the env does not have is a ConfigError when a policy is built. It was a "
-                f"{reason(error)}; build networks with `context.build`.",
-                pytrace=False,
-            )
+        expect_config_error(
+            lambda: _act(build(spec=spec), make_observations(spec, 2, context.device)),
+            self.kind,
+            "build networks with `context.build`",
+        )
 
     def test_parameters_are_trained_once_each(self, build: Callable[..., Any], obs: TensorDict) -> None:
         """`parameter_groups` has every parameter that needs a gradient once, and each gets one."""

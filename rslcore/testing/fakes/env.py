@@ -1,4 +1,4 @@
-"""What a component needs around it in a test, small enough for a CPU: an env, a spec, a context.
+"""An env for tests, small enough for a CPU.
 
 Legend: N envs, A actions, D numbers of a state.
 """
@@ -9,20 +9,15 @@ import math
 import zlib
 from typing import Any
 
-import attrs
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import ExperimentConfig
 from rslcore.context import Context
-from rslcore.device import resolve_device
 from rslcore.errors import EnvError
 from rslcore.protocols import EnvStep
-from rslcore.registry import Registry
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
-from rslcore.testing.config import FakeEnvConfig
-from rslcore.training import num_steps_per_env
+from rslcore.testing.fakes.config import FakeEnvConfig
 
 STATE_SIZE = 4
 """D, the numbers that an env consists of."""
@@ -48,43 +43,6 @@ def _spec_of(config: FakeEnvConfig) -> EnvSpec:
         max_episode_length=max(config.episode_lengths),
         keeps_final_obs=config.keeps_final_obs,
     )
-
-
-def make_context(config: ExperimentConfig, registry: Registry, *, restoring: bool = False) -> Context:
-    """The context of a run, with its env built.
-
-    Args:
-        config: Of the whole run.
-        registry: Has every component that it names.
-        restoring: As `Context.restoring`.
-    """
-    context = Context(
-        registry, config, resolve_device(config.device), config.seed, num_steps_per_env(config), restoring=restoring
-    )
-    env = context.build(config.env, "env")
-    return attrs.evolve(context, env=env, spec=env.spec)
-
-
-def make_observations(spec: EnvSpec, num_rows: int, device: torch.device, seed: int = 0) -> TensorDict:
-    """Random observations `[num_rows, ...]` of all groups, the same for a seed; draws nothing from torch's own stream.
-
-    Floats are normal, bytes span their range, other numbers are 0 or 1.
-    """
-    generator = torch.Generator().manual_seed(seed)
-
-    def rows(group: TensorSpec) -> Tensor:
-        shape, dtype = (num_rows, *group.shape), getattr(torch, group.dtype)
-        if dtype.is_floating_point:
-            return torch.randn(shape, generator=generator).to(device, dtype)
-        return torch.randint(256 if dtype == torch.uint8 else 2, shape, generator=generator).to(device, dtype)
-
-    return TensorDict({name: rows(group) for name, group in spec.observations.items()}, batch_size=[num_rows])
-
-
-def device_of(obs: TensorDict) -> torch.device:
-    """Where observations are."""
-    device: torch.device = next(iter(obs.values())).device  # type: ignore[assignment]
-    return device
 
 
 class FakeEnv:

@@ -12,13 +12,13 @@ def rslcore_register(registry: Registrar) -> None:
     """Register the fakes."""
     registry.add_env(
         "fake",
-        factory="rslcore.testing.fakes:FakeEnv",
-        config="rslcore.testing.config:FakeEnvConfig",
+        factory="rslcore.testing.fakes.env:FakeEnv",
+        config="rslcore.testing.fakes.config:FakeEnvConfig",
         summary="A small deterministic env for tests.",
     )
     registry.add_extension(
         "fake",
-        factory="rslcore.testing.fake_extension:FakeExtension",
-        config="rslcore.testing.config:FakeExtensionConfig",
+        factory="rslcore.testing.fakes.extension:FakeExtension",
+        config="rslcore.testing.fakes.config:FakeExtensionConfig",
         summary="An extension that takes part everywhere, for tests.",
     )

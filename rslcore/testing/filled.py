@@ -14,8 +14,8 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.context import Context
 from rslcore.specs import TensorSpec
-from rslcore.testing.fakes import make_observations
-from rslcore.testing.modules import expect_unchanged
+from rslcore.testing.inputs import make_observations
+from rslcore.testing.module_checks import expect_unchanged
 from rslcore.testing.values import copied, difference, expect
 
 

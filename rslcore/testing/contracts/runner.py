@@ -21,8 +21,8 @@ from rslcore.protocols import Algorithm, EnvStep
 from rslcore.registry import Registry
 from rslcore.run.folder import RunFolder
 from rslcore.run.session import RunSession
-from rslcore.testing.algorithm import expect_trains
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.algorithm import expect_trains
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import make_env
 from rslcore.testing.values import expect
 from rslcore.training import build_algorithm, train

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from rslcore.context import Context
-from rslcore.testing.contract import Contract, Options
-from rslcore.testing.modules import (
+from rslcore.testing.contracts.base import Contract, Options
+from rslcore.testing.module_checks import (
     expect_gradients,
     expect_module,
     expect_no_reads,

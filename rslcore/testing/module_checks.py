@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
-from rslcore.errors import listed
+from rslcore.errors import ConfigError, listed
 from rslcore.testing.reads import count_host_reads
-from rslcore.testing.values import copied, difference, expect, expect_plain_state, through_a_file
+from rslcore.testing.values import copied, difference, expect, expect_plain_state, reason, through_a_file
 
 
 def expect_module(built: Any, what: str) -> None:
@@ -78,3 +79,26 @@ def expect_unchanged(before: Any, after: Any, what: str) -> None:
     """Fail if what was handed in was written into."""
     gap = difference(before, copied(after))
     expect(gap is None, f"{what} leaves what it is given as it is. It wrote into it: {gap}; work on a copy.")
+
+
+def expect_config_error(build_and_run: Callable[[], object], kind: str, hint: str) -> None:
+    """Fail if a missing observation group is anything but a ConfigError with its path.
+
+    Args:
+        build_and_run: Builds a component in an env without the groups that it reads, and runs it.
+        kind: Of the component.
+        hint: What checks groups.
+    """
+    try:
+        build_and_run()
+    except ConfigError as error:
+        expect(
+            error.problems[0].path.startswith(kind),
+            f"An error in the config names its path. '{error}' does not; make it with `context.error(option, text)`.",
+        )
+    except Exception as error:
+        pytest.fail(
+            f"A group that the env does not have is a ConfigError when a {kind} is built. It was a {reason(error)}; "
+            f"{hint}.",
+            pytrace=False,
+        )

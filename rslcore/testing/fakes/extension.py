@@ -16,7 +16,7 @@ from rslcore.batch import Batch
 from rslcore.context import Context
 from rslcore.extension import Bindings, Extension, Transition
 from rslcore.specs import TensorSpec
-from rslcore.testing.config import FakeExtensionConfig
+from rslcore.testing.fakes.config import FakeExtensionConfig
 
 GROUP = "fake_steps"
 """The observation group that the extension adds: steps of the episode, `[N, 1]`."""

@@ -16,12 +16,12 @@ from torch import Tensor
 from rslcore import protocols
 from rslcore.batch import ReplayBatch
 from rslcore.context import Context
-from rslcore.testing.contract import promised
-from rslcore.testing.fakes import make_observations
-from rslcore.testing.modules import expect_no_reads
-from rslcore.testing.storage import StorageContract
+from rslcore.testing.contracts.base import promised
+from rslcore.testing.contracts.storage import StorageContract
+from rslcore.testing.filled import Filled
+from rslcore.testing.inputs import make_observations
+from rslcore.testing.module_checks import expect_no_reads
 from rslcore.testing.values import copied, difference, expect, expect_plain_state, through_a_file
-from rslcore.testing.writing import Filled
 
 GAMMA = 0.9
 NUM_ROWS = 64

@@ -13,7 +13,7 @@ import pytest
 
 from rslcore.device import limited_threads
 from rslcore.errors import PluginFaultError, RslcoreError
-from rslcore.testing.contract import Contract
+from rslcore.testing.contracts.base import Contract
 
 UNUSED = ("cacheprovider", "terminal", "faulthandler", "logging", "unraisableexception", "threadexception")
 """Parts of pytest that print, or that take longer than the tests."""

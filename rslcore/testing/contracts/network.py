@@ -16,19 +16,19 @@ from tensordict import TensorDict
 
 from rslcore import protocols
 from rslcore.context import Context
-from rslcore.errors import ConfigError
 from rslcore.recurrence import State, forget, run_network, split_sequences, state_specs, zero_state
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options, promised
-from rslcore.testing.fakes import device_of, make_observations
-from rslcore.testing.modules import (
+from rslcore.testing.contracts.base import Contract, Options, promised
+from rslcore.testing.inputs import device_of, make_observations
+from rslcore.testing.module_checks import (
+    expect_config_error,
     expect_gradients,
     expect_module,
     expect_no_reads,
     expect_round_trip,
     expect_unchanged,
 )
-from rslcore.testing.values import copied, difference, expect, reason, shown
+from rslcore.testing.values import copied, difference, expect, shown
 
 NUM_OUTPUTS = 5
 
@@ -131,21 +131,11 @@ class NetworkContract(Contract):
     def test_missing_group_is_a_config_error(self, build: Callable[..., Any], context: Context) -> None:
         """What the env does not have is said with its place in the config."""
         spec = attrs.evolve(context.env_spec, observations={"something_else": TensorSpec((3,))})
-        try:
-            network = build(spec=spec)
-            _run(network, make_observations(spec, 2, context.device))
-        except ConfigError as error:
-            expect(
-                error.problems[0].path.startswith(self.kind),
-                f"An error in the config names its path. '{error}' does not; make it with "
-                "`context.error(option, text)`.",
-            )
-        except Exception as error:
-            pytest.fail(
-                f"A group that the env does not have is a ConfigError when a network is built. It was a "
-                f"{reason(error)}; `rslcore.observations.vector_size` and `find_groups` check it.",
-                pytrace=False,
-            )
+        expect_config_error(
+            lambda: _run(build(spec=spec), make_observations(spec, 2, context.device)),
+            self.kind,
+            "`rslcore.observations.vector_size` and `find_groups` check it",
+        )
 
     def test_sequences_are_what_steps_are(self, build: Callable[..., Any], context: Context) -> None:
         """A recurrent network gives a sequence at once what it gives step by step, with its state handed on."""

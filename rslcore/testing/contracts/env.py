@@ -17,9 +17,9 @@ from torch import Tensor
 from rslcore.context import Context
 from rslcore.protocols import Env, EnvStep, RandomStartEnv
 from rslcore.specs import EnvSpec
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import make_env
-from rslcore.testing.modules import expect_unchanged
+from rslcore.testing.module_checks import expect_unchanged
 from rslcore.testing.values import copied, difference, expect, shown
 
 

@@ -14,9 +14,9 @@ import torch
 from rslcore.context import Context
 from rslcore.errors import ExtensionError
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options
-from rslcore.testing.modules import expect_no_reads
-from rslcore.testing.writing import Filled
+from rslcore.testing.contracts.base import Contract, Options
+from rslcore.testing.filled import Filled
+from rslcore.testing.module_checks import expect_no_reads
 
 
 class StorageContract(Contract):

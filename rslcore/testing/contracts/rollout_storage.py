@@ -13,10 +13,10 @@ import torch
 
 from rslcore import protocols
 from rslcore.context import Context
-from rslcore.testing.contract import promised
-from rslcore.testing.storage import StorageContract
+from rslcore.testing.contracts.base import promised
+from rslcore.testing.contracts.storage import StorageContract
+from rslcore.testing.filled import Filled
 from rslcore.testing.values import copied, difference, expect
-from rslcore.testing.writing import Filled
 
 
 class RolloutStorageContract(StorageContract):

@@ -18,14 +18,14 @@ import yaml
 
 from rslcore import protocols
 from rslcore.config import ExperimentConfig, structure, unstructure
+from rslcore.config.describe import find_undocumented
 from rslcore.context import Context
 from rslcore.errors import ConfigError, listed
 from rslcore.registry import KINDS, Entry, Registry
 from rslcore.seeding import seed_everything
 from rslcore.specs import EnvSpec
-from rslcore.testing.configs import find_undocumented
 from rslcore.testing.defaults import COMPONENT_CLASSES, COMPONENTS
-from rslcore.testing.fakes import make_context
+from rslcore.testing.inputs import make_context
 from rslcore.testing.registry import installed_registry
 from rslcore.testing.values import expect
 

@@ -18,12 +18,13 @@ from rslcore.config import evolve
 from rslcore.context import Context
 from rslcore.errors import CheckpointError, ConfigError
 from rslcore.evaluation import load_policy
+from rslcore.extension_list import ExtensionList
 from rslcore.registry import Registry
 from rslcore.seeding import seed_everything
 from rslcore.specs import TensorSpec
-from rslcore.testing.contract import Contract, Options
+from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import Drive, drive, forgets_only_the_done, make_env, remembers
-from rslcore.testing.fakes import make_observations
+from rslcore.testing.inputs import make_observations
 from rslcore.testing.reads import count_host_reads
 from rslcore.testing.values import copied, difference, expect, expect_plain_state, reason, shown, through_a_file
 from rslcore.training import train
@@ -43,6 +44,11 @@ class AlgorithmContract(Contract):
     def num_iterations(self) -> int:
         """Iterations after which it has certainly learned something; raise it for one that collects for long first."""
         return 3
+
+    @pytest.fixture
+    def host_reads(self) -> int:
+        """Reads on the host that an update may make; raise it for those of a rollout that are there by design."""
+        return 1
 
     @pytest.fixture
     def parts(self, context: Context) -> dict[str, Any]:
@@ -66,12 +72,25 @@ class AlgorithmContract(Contract):
             actions = driven.algorithm.act(driven.obs)
             gap = difference(before, copied(driven.obs))
             expect(gap is None, f"`act` leaves the observations as they are. It wrote into them: {gap}; copy first.")
-            expect(not actions.requires_grad, "Actions for an env carry no gradient. These do; detach them.")
+            expect(
+                torch.is_grad_enabled() or not actions.requires_grad,
+                "Actions for an env carry no gradient, unless `rollout_context` enables gradients. These do; detach "
+                "them.",
+            )
         for name, taken in (("act", actions), ("act_inference", driven.algorithm.act_inference(driven.obs))):
             expect(
                 tuple(taken.shape) == expected and taken.dtype == dtype,
                 f"`{name}` gives actions {list(expected)} {str(dtype).removeprefix('torch.')}. It gave {shown(taken)}.",
             )
+
+    def test_extensions_are_a_list_that_knows_whose_losses_are_whose(self, start: Callable[..., Drive]) -> None:
+        """An attribute `extensions` is an `ExtensionList`: a run that ends at a loss names its extension through it."""
+        extensions = getattr(start().algorithm, "extensions", None)
+        expect(
+            extensions is None or isinstance(extensions, ExtensionList),
+            f"`extensions` of an algorithm is an `ExtensionList`. It is a {type(extensions).__name__}; give what it "
+            "holds another name.",
+        )
 
     def test_steps_are_left_as_they_are(self, start: Callable[..., Drive]) -> None:
         """`process_env_step` writes into nothing that the env gave."""
@@ -107,31 +126,11 @@ class AlgorithmContract(Contract):
 
     def test_same_seed_learns_the_same(self, start: Callable[..., Drive]) -> None:
         """Two runs of one seed are equal."""
-        first, second = start(), start()
-        states = []
-        for driven in (first, second):
-            seed_everything(5)
-            driven.iterate(2)
-            states.append(copied(driven.algorithm.state_dict()))
-        gap = difference(states[0], states[1])
-        expect(gap is None, f"Two runs of one seed learn the same. They differ: {gap}; draw from torch's generator.")
+        expect_same_for_a_seed(start)
 
-    def test_collecting_reads_nothing_on_the_host(self, start: Callable[..., Drive]) -> None:
-        """Neither `act` nor `process_env_step`; `update` at most once."""
-        driven = start()
-        driven.iterate(2)  # torch itself reads a scalar once, when some of its parts are first used
-        count = count_host_reads(driven.collect)
-        expect(
-            count == 0,
-            f"Collecting reads no tensor on the host, which would make a GPU wait at every step. {driven.num_steps} "
-            f"steps read {count}: look for `.item()`, `float(tensor)`, `if tensor:`.",
-        )
-        count = count_host_reads(lambda: driven.algorithm.update(driven.obs))
-        expect(
-            count <= 1,
-            f"An update reads at most one tensor on the host, not one a minibatch. It read {count}; keep numbers in "
-            "tensors, and return them as metrics.",
-        )
+    def test_collecting_reads_nothing_on_the_host(self, start: Callable[..., Drive], host_reads: int) -> None:
+        """Neither `act` nor `process_env_step`; `update` at most once, or as often as is allowed."""
+        expect_few_reads(start(), host_reads)
 
     def test_acting_remembers_nothing_for_learning(self, start: Callable[..., Drive], context: Context) -> None:
         """`act_inference` is deterministic, draws nothing and changes no state."""
@@ -213,6 +212,35 @@ class AlgorithmContract(Contract):
             tuple(actions.shape) == (2, context.env_spec.actions.num_actions),
             f"A policy acts for any number of rows. For 2 it gave {shown(actions)}.",
         )
+
+
+def expect_few_reads(driven: Drive, host_reads: int) -> None:
+    """Fail if collecting reads a tensor on the host, or an update more than are allowed."""
+    driven.iterate(2)  # torch itself reads a scalar once, when some of its parts are first used
+    count = count_host_reads(driven.collect)
+    expect(
+        count == 0,
+        f"Collecting reads no tensor on the host, which would make a GPU wait at every step. {driven.num_steps} steps "
+        f"read {count}: look for `.item()`, `float(tensor)`, `if tensor:`, `tensor.cpu()`, `tensor[flags]`.",
+    )
+    count = count_host_reads(lambda: driven.algorithm.update(driven.obs))
+    expect(
+        count <= host_reads,
+        f"An update reads a tensor on the host {host_reads} times at most, not once a minibatch. It did so {count} "
+        "times; keep numbers in tensors, and return them as metrics. For reads of a rollout that are there by design, "
+        "raise the fixture `host_reads`.",
+    )
+
+
+def expect_same_for_a_seed(start: Callable[..., Drive]) -> None:
+    """Fail unless two runs of one seed learn the same."""
+    states = []
+    for driven in (start(), start()):
+        seed_everything(5)
+        driven.iterate(2)
+        states.append(copied(driven.algorithm.state_dict()))
+    gap = difference(states[0], states[1])
+    expect(gap is None, f"Two runs of one seed learn the same. They differ: {gap}; draw from torch's generator.")
 
 
 def expect_resumes(start: Callable[..., Drive], context: Context, what: str) -> None:

@@ -1,4 +1,4 @@
-"""What can be said of a config class without building anything."""
+"""Options for components that are to be tried."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from typing import Any
 import attrs
 
 from rslcore.config import Component
-from rslcore.config.describe import field_docs
 from rslcore.config.fields import is_config
-
-
-def find_undocumented(cls: type[Any]) -> list[str]:
-    """The options of a config class, and of those nested in it, that say nothing of their meaning."""
-    return [field.name for field in field_docs(cls) if not field.doc.strip()]
 
 
 def fill_required(cls: type[Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
