@@ -66,8 +66,14 @@ def check_contracts(entry: Entry, rows: Sequence[PluginRow], registry: Registry)
 
 
 def _report(subject: str, surroundings: Surroundings, outcomes: Sequence[Outcome]) -> Iterator[Line]:
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    yield from (Line(subject, "mend", f"{outcome.test}: {outcome.sentence}") for outcome in failed)
+    failed: dict[str, list[str]] = {}  # names of tests by what they say: one fault may fail many
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            failed.setdefault(outcome.sentence, []).append(outcome.test)
+    for sentence, tests in failed.items():
+        more = len(tests) - 1
+        others = f" (and {more} more {'test' if more == 1 else 'tests'}, for the same reason)" if more else ""
+        yield Line(subject, "mend", f"{tests[0]}{others}: {sentence}")
     passed = sum(outcome.status == "passed" for outcome in outcomes)
     if not failed:
         yield Line(subject, "ok", f"It keeps the contract of its kind ({passed} tests, with {surroundings.origin}).")
