@@ -135,10 +135,11 @@ def table(curves: dict[str, list[dict[str, numpy.ndarray]]]) -> None:
 def draw(curves: dict[str, list[dict[str, numpy.ndarray]]], picture: Path) -> None:
     """Draw all seeds, against time and against env steps."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
-    figure, panels = plt.subplots(1, 3, figsize=(15, 4), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(12, 4), sharey=True, layout="constrained")
     colours = dict(zip(LABELS, ("tab:blue", "tab:orange"), strict=True))
-    labels = {"seconds": "wall seconds, on a shared machine", "cpu_seconds": "CPU seconds", "steps": "env steps"}
+    labels = {"seconds": "wall seconds", "steps": "env steps"}
     for axes, (column, label) in zip(panels, labels.items(), strict=True):
         for variant, of_variant in curves.items():
             for curve, shade in zip(of_variant, shades(colours[variant], len(of_variant)), strict=True):
@@ -146,6 +147,8 @@ def draw(curves: dict[str, list[dict[str, numpy.ndarray]]], picture: Path) -> No
                 axes.plot(curve[column], curve["mean"], color=shade, label=name)
         axes.axhline(THRESHOLD, color="grey", linestyle="--", linewidth=1)
         axes.set(xlabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(alpha=0.3)
     panels[0].set(ylabel=f"mean return of the latest {WINDOW} training episodes")
     figure.legend(loc="outside right upper")
