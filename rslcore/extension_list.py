@@ -22,7 +22,7 @@ from rslcore.context import Context
 from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, RslcoreError, listed
 from rslcore.extension import Bindings, Extension, Transition
 from rslcore.extension_checks import check_group, check_hooks, check_lengths, check_undeclared
-from rslcore.hooks import HOOKS, Hooks, overrides
+from rslcore.hooks import HOOKS, Hooks, code_fault, overrides
 from rslcore.modules import ModuleTable
 from rslcore.protocols import EnvStep, Policy, Storage
 from rslcore.specs import EnvSpec, TensorSpec
@@ -47,7 +47,7 @@ class ExtensionList:
     def __init__(
         self, components: Sequence[ExtensionComponent], context: Context, calls: Collection[str] = HOOKS
     ) -> None:
-        self._context, self._components = context, tuple(components)
+        self._context = context
         self.extensions: list[Extension] = [
             context.build(component, f"extensions[{index}]") for index, component in enumerate(components)
         ]
@@ -57,11 +57,11 @@ class ExtensionList:
             self._names.append(f"{component.name}#{count + 1}" if count else component.name)
         for name, extension in zip(self._names, self.extensions, strict=True):
             check_hooks(name, extension)
-        sources = [
+        self._sources = [
             f"extension '{name}' of {context.registry.find('extension', component.name).source}"
             for name, component in zip(self._names, components, strict=True)
         ]
-        self.hooks = Hooks(self.extensions, self._names, sources)
+        self.hooks = Hooks(self.extensions, self._names, self._sources)
         self._refuse_hooks_but(calls)
         self._added: dict[str, tuple[str, TensorSpec]] = {}  # observation groups, by whom and of what shape
         self._groups_checked = False  # whether the first observations were looked at for groups that nobody declares
@@ -117,8 +117,7 @@ class ExtensionList:
         except RslcoreError:
             raise
         except Exception as error:
-            what = f"failed in `{hook}`: {type(error).__name__}: {error}"
-            raise self._context.fault(self._components[index], what) from error
+            raise code_fault(self._sources[index], hook, error) from error
 
     def observe(self, obs: TensorDict) -> TensorDict:
         """Observations to act on, with what extensions add; once for each that the env gives."""

@@ -95,9 +95,13 @@ class HookCall:
         except RslcoreError:
             raise
         except Exception as error:
-            what = f"failed in `{self.hook}`: {type(error).__name__}: {error}"
-            raise PluginFaultError(f"{self.source} {what}") from error
+            raise code_fault(self.source, self.hook, error) from error
         return result
+
+
+def code_fault(source: str, hook: str, error: Exception) -> PluginFaultError:
+    """The error to raise, from its cause, where the code of an extension raises in a hook."""
+    return PluginFaultError(f"{source} failed in `{hook}`: {type(error).__name__}: {error}")
 
 
 def overrides(extension: protocols.Extension, hook: str) -> bool:

@@ -199,7 +199,7 @@ def _structure_literal(value: Any, cls: Any) -> Any:
 
 
 def _is_sequence(cls: Any) -> bool:
-    return typing.get_origin(cls) in (tuple, list)
+    return typing.get_origin(cls) is tuple
 
 
 def _structure_sequence(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
@@ -207,7 +207,7 @@ def _structure_sequence(value: Any, cls: Any, converter: cattrs.Converter) -> An
     if not isinstance(value, list | tuple):
         raise TypeError(f"{shown(value)} should be a list")
     item_types = typing.get_args(cls)
-    if typing.get_origin(cls) is list or item_types[1:] == (...,):
+    if item_types[1:] == (...,):
         item_types = (item_types[0],) * len(value)
     if len(value) != len(item_types):
         raise ValueError(f"{shown(value)} should have {len(item_types)} items")
@@ -220,7 +220,7 @@ def _structure_sequence(value: Any, cls: Any, converter: cattrs.Converter) -> An
             errors.append((f"[{index}]", error))
     if errors:
         raise _FieldErrors(errors)
-    return typing.get_origin(cls)(items)
+    return tuple(items)
 
 
 def _is_union(cls: Any) -> bool:
@@ -245,7 +245,7 @@ def _structure_union(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
 
 
 def _is_mapping(cls: Any) -> bool:
-    return typing.get_origin(cls) in (Mapping, dict)
+    return typing.get_origin(cls) is Mapping
 
 
 def _structure_mapping(value: Any, cls: Any, converter: cattrs.Converter) -> Any:
