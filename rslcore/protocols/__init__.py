@@ -5,9 +5,9 @@ Legend for every shape in these modules: N envs, T steps of a rollout, B rows of
 
 from rslcore.protocols.algorithm import Algorithm
 from rslcore.protocols.distribution import Distribution
-from rslcore.protocols.env import Env, EnvStep, RandomStartEnv
+from rslcore.protocols.env import Env, EnvStep, PartialResetEnv, RandomStartEnv, StatefulEnv
 from rslcore.protocols.extension import Extension
-from rslcore.protocols.logger import Logger
+from rslcore.protocols.logger import Logger, StatefulLogger
 from rslcore.protocols.network import Network, RecurrentNetwork
 from rslcore.protocols.policy import ActorCriticPolicy, Policy, StudentTeacherPolicy
 from rslcore.protocols.runner import Runner
@@ -22,12 +22,15 @@ __all__ = [
     "Extension",
     "Logger",
     "Network",
+    "PartialResetEnv",
     "Policy",
     "RandomStartEnv",
     "RecurrentNetwork",
     "ReplayStorage",
     "RolloutStorage",
     "Runner",
+    "StatefulEnv",
+    "StatefulLogger",
     "Storage",
     "StudentTeacherPolicy",
 ]

@@ -51,7 +51,20 @@ class Algorithm(Protocol):
         """Put all that the algorithm owns in evaluation mode."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that must be known to go on or to act: tensors, plain containers and scalars only."""
+        """All that must be known to learn on or to act, the same on all ranks: tensors, plain containers, scalars."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`. Raises CheckpointError, listing every misfit, if the state does not fit."""
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """What this process alone has, between two iterations: what is remembered of the running episodes, and data
+        that was collected and is still to be learned from. Only needed to go on, with as many envs."""
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`.
+
+        Args:
+            state: As it was saved.
+            same_episodes: Whether the envs go on with their episodes. If not, they begin anew, and so does what was
+                remembered of them; what was collected is still there.
+        """

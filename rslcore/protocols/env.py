@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tensordict import TensorDict
     from torch import Tensor
 
@@ -77,3 +79,35 @@ class RandomStartEnv(Env, Protocol):
 
     def randomize_episode_steps(self) -> None:
         """Take the running episodes to be under way already, each by a random number of steps below its limit."""
+
+
+@runtime_checkable
+class StatefulEnv(Env, Protocol):
+    """An env that can say where it is and be put back there, so that a resumed run goes on as if it had never stopped.
+
+    Both may be called between any two steps. What the envs were put in is the state of their episodes, counters of
+    steps and the env's own random generators among it; the generators of Python, NumPy and torch are saved by the run.
+    """
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """All that the next steps depend on, as tensors, plain containers, strings and scalars; a copy.
+
+        None where the envs that it steps cannot say.
+        """
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`, in an env that was just built; the next call is `step`.
+
+        Raises CheckpointError, with the env as it was, if the state does not fit: another number of envs, another env.
+        """
+
+
+@runtime_checkable
+class PartialResetEnv(Env, Protocol):
+    """An env of which some episodes can be ended from outside."""
+
+    def reset_envs(self, envs: Tensor) -> TensorDict:
+        """Start new episodes in the envs that are True in `envs [N]`, bool.
+
+        Returns the observations `[N, ...]` to act on next: of new episodes there, elsewhere those of the last step.
+        """

@@ -128,8 +128,16 @@ class Extension(Protocol):
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """State beside that of registered modules: tensors, plain containers and scalars."""
+        """State beside that of registered modules, the same on all ranks: tensors, plain containers and scalars."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """State that this process alone has, between two iterations: what is remembered of the running episodes, and
+        what was collected from its own envs. See `Algorithm.local_state_dict`."""
+        return {}
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; without `same_episodes`, what was remembered of episodes is left out."""

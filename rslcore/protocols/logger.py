@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rslcore.run.session import IterationRecord, RunSession
 
 
@@ -20,3 +22,14 @@ class Logger(Protocol):
 
     def close(self) -> None:
         """The run has ended, well or not."""
+
+
+@runtime_checkable
+class StatefulLogger(Logger, Protocol):
+    """A logger that goes on where it was, such as in the same run of a tracking service."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: plain containers, strings and scalars. Saved with each checkpoint."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`, called before `start` of a run that is resumed."""

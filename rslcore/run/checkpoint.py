@@ -21,8 +21,9 @@ from rslcore.run.files import write_atomically
 from rslcore.run.provenance import Provenance, UsedPlugin
 from rslcore.specs import EnvSpec
 
-SCHEMA = 2
-"""Layout of the file; raised when it changes. The first one named the plugins, and not what came from each."""
+SCHEMA = 3
+"""Layout of the file; raised when it changes. The first one named the plugins, and not what came from each. The second
+one held the state of random generators and none of what each process alone has."""
 
 
 @attrs.frozen
@@ -36,7 +37,7 @@ class Checkpoint:
         history: What the run was made with, from its beginning on; the last one is what wrote the checkpoint.
         algorithm: `Algorithm.state_dict()`.
         progress: Totals and episode statistics of the run.
-        rng: State of the random number generators.
+        ranks: What each process of the run alone has, by rank; see `RunSession`.
     """
 
     iteration: int
@@ -45,7 +46,7 @@ class Checkpoint:
     history: tuple[Provenance, ...]
     algorithm: Mapping[str, Any]
     progress: Mapping[str, Any]
-    rng: Mapping[str, Any]
+    ranks: tuple[Mapping[str, Any], ...]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -63,7 +64,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "history": [stage.to_dict() for stage in checkpoint.history],
         "algorithm": checkpoint.algorithm,
         "progress": checkpoint.progress,
-        "rng": checkpoint.rng,
+        "ranks": list(checkpoint.ranks),
     }
     try:
         write_atomically(path, lambda file: torch.save(payload, file))
@@ -90,11 +91,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(f"'{path}' is damaged, truncated or no checkpoint: {reason}") from error
     if not isinstance(payload, dict) or "schema" not in payload or "rslcore" not in payload:
         raise CheckpointError(f"'{path}' is not an rslcore checkpoint; it was written by another program")
-    if payload["schema"] not in (1, SCHEMA):
+    if payload["schema"] not in (1, 2, SCHEMA):
         raise CheckpointError(
             f"'{path}' has schema {payload['schema']!r}, written by rslcore {payload['rslcore']}; this is rslcore "
             f"{__version__} with schema {SCHEMA}; type `pip install 'rslcore>={payload['rslcore']}'`"
         )
+    if payload["schema"] < SCHEMA:
+        payload["ranks"] = [{"rng": payload["rng"]}]
     try:
         return Checkpoint(
             iteration=payload["iteration"],
@@ -103,7 +106,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             history=_history(payload),
             algorithm=payload["algorithm"],
             progress=payload["progress"],
-            rng=payload["rng"],
+            ranks=tuple(payload["ranks"]),
         )
     except Exception as error:
         raise CheckpointError(f"'{path}' is an incomplete rslcore checkpoint: {error}") from error
