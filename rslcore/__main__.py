@@ -1,4 +1,4 @@
-"""`python -m rslcore` is `rslcore`."""
+"""`python -m rslcore`, which torchrun can start: `torchrun --nproc-per-node 2 -m rslcore train ...`."""
 
 from rslcore.cli import main
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from rslcore.config import Precision
+from rslcore.distributed import launched_ranks, local_rank, local_ranks
 from rslcore.errors import DeviceError
 
 
@@ -15,13 +16,16 @@ def resolve_device(name: str) -> torch.device:
     """The device that a config names.
 
     Args:
-        name: `auto` (CUDA where it is there, else the CPU), or a torch device such as `cpu`, `cuda`, `cuda:1`.
+        name: `auto` (CUDA where it is there, else the CPU), or a torch device such as `cpu`, `cuda`, `cuda:1`. With
+            several ranks, `auto` and `cuda` give each of a machine's ranks a GPU of its own.
 
     Raises:
-        DeviceError: There is no such device; says which there are.
+        DeviceError: There is no such device; says which there are. Or ranks would share one.
     """
     if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if launched_ranks() > 1 and name.startswith("cuda"):
+        name = _device_of_rank(name)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -50,6 +54,19 @@ def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractC
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def _device_of_rank(name: str) -> str:
+    """The GPU of this rank: that with its number among the ranks of this machine."""
+    ranks, gpus, own = local_ranks(), torch.cuda.device_count(), f"cuda:{local_rank()}"
+    if ranks > gpus:
+        raise DeviceError(
+            f"device: {ranks} ranks were started on this machine, which has {gpus} GPUs, and each needs one of its "
+            f"own; write --nproc-per-node {gpus}, or device=cpu"
+        )
+    if name not in ("cuda", own):
+        raise DeviceError(f"device: '{name}' is not the GPU of LOCAL_RANK {local_rank()}; write cuda, which is {own}")
+    return own
 
 
 def _available() -> str:

@@ -92,6 +92,14 @@ class DeviceError(RslcoreError):
     """The device that was asked for is not there."""
 
 
+class RankError(RslcoreError):
+    """The processes that train together do not find one another, or do not fit."""
+
+
+class LostRankError(RankError):
+    """Another process of the run has ended, which says why."""
+
+
 class ExtensionError(RslcoreError, ValueError):
     """An extension breaks the contract of a hook, or clashes with another one."""
 

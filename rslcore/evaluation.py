@@ -107,6 +107,14 @@ class InferencePolicy:
         flags = None if dones is None else torch.as_tensor(dones, device=self.device).bool().reshape(-1)
         self._algorithm.reset(flags)
 
+    def local_state_dict(self) -> dict[str, Any]:
+        """What the policy remembers of the running episodes."""
+        return self._algorithm.local_state_dict()
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; without `same_episodes`, what was remembered is left out."""
+        self._algorithm.load_local_state_dict(state, same_episodes)
+
     def state_dict(self) -> dict[str, Any]:
         """The whole policy as plain data and tensors, so that a checkpoint of another run can carry it."""
         return {

@@ -19,7 +19,8 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent
 from rslcore.context import Context
-from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, RslcoreError, listed
+from rslcore.distributed import num_ranks, rank
+from rslcore.errors import CheckpointError, ConfigError, ExtensionError, Problem, RankError, RslcoreError, listed
 from rslcore.extension import Bindings, Extension, Transition
 from rslcore.extension_checks import check_group, check_hooks, check_lengths, check_undeclared
 from rslcore.hooks import HOOKS, Hooks, code_fault, overrides
@@ -160,14 +161,20 @@ class ExtensionList:
         return Transition(obs, actions, step, self.peek)
 
     def draw(self, batches: Iterator[Batch], num_updates: int, batch_size: int) -> Iterator[Batch]:
-        """Minibatches with what samplers draw for each, and augmented."""
+        """Minibatches with what samplers draw for each, and augmented.
+
+        Raises:
+            RankError: There are fewer than `num_updates`, and other ranks wait for each.
+        """
         samplers: dict[str, Iterator[Any]] = {}
         for hook in self.hooks.samplers:
             for name, iterator in hook(num_updates, batch_size).items():
                 if name in samplers:
                     raise ExtensionError(f"two extensions have a sampler '{name}'; one must choose another name")
                 samplers[name] = iterator
+        num_batches = 0
         for batch in batches:
+            num_batches += 1
             for name, iterator in samplers.items():
                 try:
                     batch.samples[name] = next(iterator)
@@ -178,6 +185,11 @@ class ExtensionList:
             if self.hooks.augment:
                 check_lengths(batch)
             yield batch
+        if num_batches < num_updates and num_ranks() > 1:
+            raise RankError(
+                f"rank {rank()} has transitions for {num_batches} of {num_updates} minibatches only, and others wait "
+                "for it; take more envs or steps, or fewer minibatches"
+            )
 
     def losses(
         self, batch: Batch, outputs: Mapping[str, Any], taken: Collection[str] = ()
@@ -204,6 +216,15 @@ class ExtensionList:
     def state_dict(self) -> dict[str, Any]:
         """The state of each extension by name; a second one of a name has a number."""
         return {name: extension.state_dict() for name, extension in zip(self._names, self.extensions, strict=True)}
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """What this process alone has of each extension, by name."""
+        return {name: each.local_state_dict() for name, each in zip(self._names, self.extensions, strict=True)}
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; see `Extension.load_local_state_dict`."""
+        for name, extension in zip(self._names, self.extensions, strict=True):
+            extension.load_local_state_dict(state[name], same_episodes)
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         """Raises CheckpointError if a state was made with other extensions."""

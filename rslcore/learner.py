@@ -5,12 +5,15 @@ Legend: B rows of a minibatch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from rslcore.batch import Batch
+from rslcore.distributed import copy_from_main, num_ranks, row_weight
 from rslcore.extension_list import ExtensionList
 from rslcore.modules import ModuleTable
 from rslcore.optim import Optimizer
@@ -18,6 +21,9 @@ from rslcore.optim import Optimizer
 
 class Learner:
     """The part of an algorithm that is the same in each.
+
+    With several ranks, all of them begin with the modules of rank 0, and gradients are averaged by torch's
+    `DistributedDataParallel` while they are computed, those of extensions' modules too.
 
     Args:
         modules: All that is trained, that of extensions among it.
@@ -29,26 +35,44 @@ class Learner:
         self.modules = modules
         self.optimizer = optimizer
         self.extensions = extensions
+        self._loss: nn.Module = _Loss(modules)
+        if num_ranks() > 1:
+            for entry in modules:
+                copy_from_main(value for value in entry.module.state_dict().values() if isinstance(value, Tensor))
+            # Which parameters take part may differ from loss to loss.
+            self._loss = DistributedDataParallel(self._loss, find_unused_parameters=True)
 
     def minimize(
-        self, loss: Tensor, batch: Batch, outputs: Mapping[str, Any], own_losses: Collection[str] = ()
+        self,
+        loss: Callable[[Batch], tuple[Tensor, Mapping[str, Any]]],
+        batch: Batch,
+        own_losses: Collection[str] = (),
     ) -> dict[str, Tensor]:
         """One optimizer step down the loss and the losses of extensions, with the hooks around it.
 
         Args:
-            loss: The algorithm's own, a scalar.
-            batch: The minibatch that it was computed for.
-            outputs: What extensions may see of the computation.
+            loss: Computes the algorithm's own, a scalar that is a mean over the rows of the minibatch; and what
+                extensions may see of the computation.
+            batch: The minibatch.
             own_losses: Names that the algorithm logs as `Loss/<name>`, which those of extensions shall not take.
 
         Returns:
             The losses of extensions without their weights, `Loss/<name>`, on the device.
         """
-        extras = self.extensions.losses(batch, outputs, own_losses)
-        for extra, weight in extras.values():
-            loss = loss + weight * extra
+        outputs: Mapping[str, Any] = {}
+        extras: Mapping[str, tuple[Tensor, float]] = {}
+
+        def total() -> Tensor:
+            nonlocal outputs, extras
+            own, outputs = loss(batch)
+            extras = self.extensions.losses(batch, outputs, own_losses)
+            for extra, weight in extras.values():
+                own = own + weight * extra
+            return own
+
+        weighted = self._loss(total) * row_weight(batch.num_original, self.modules.device)
         self.optimizer.zero_grad()
-        loss.backward()
+        weighted.backward()
         for after_backward in self.extensions.hooks.after_backward:
             after_backward(batch, outputs)
         self.optimizer.step()
@@ -81,3 +105,21 @@ class Learner:
         self.modules.load_state_dict(state["modules"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.extensions.load_state_dict(state["extensions"])
+
+
+class _Loss(nn.Module):
+    """Every parameter that is trained, in one module whose forward computes a loss: what torch wraps.
+
+    It has no buffers: those of normalizers are merged by themselves, and others may be of one rank alone.
+    """
+
+    def __init__(self, modules: ModuleTable) -> None:
+        super().__init__()
+        groups = (group for entry in modules for group in entry.groups.values())
+        self.trained = nn.ParameterList(parameter for group in groups for parameter in group)
+        # Where all parameters take part in a loss, torch warns that it has looked for others in vain. One never does.
+        self.never = nn.Parameter(torch.zeros(1, device=modules.device))
+
+    def forward(self, compute: Callable[[], Tensor]) -> Tensor:
+        """The loss."""
+        return compute()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy
 import torch
 from torch import Tensor
+
+from rslcore.distributed import gather
 
 if TYPE_CHECKING:
     from rslcore.protocols import EnvStep
@@ -20,6 +23,15 @@ def to_floats(metrics: Mapping[str, Tensor | float]) -> dict[str, float]:
     read = torch.stack([value.detach().float() for value in tensors.values()]).tolist() if tensors else []
     numbers = dict(zip(tensors, read, strict=True))
     return {name: numbers[name] if name in numbers else float(metrics[name]) for name in metrics}
+
+
+def merge_metrics(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Metrics of all ranks as one: of each, the mean over the ranks that have it."""
+    values: dict[str, list[float]] = {}
+    for metrics in ranks:
+        for name, value in metrics.items():
+            values.setdefault(name, []).append(value)
+    return {name: sum(each) / len(each) for name, each in values.items()}
 
 
 class Means:
@@ -45,7 +57,7 @@ class Means:
 
 
 class EpisodeStatistics:
-    """Return and length of the episodes that ended lately.
+    """Return and length of the episodes that ended lately, on all ranks.
 
     A step costs a copy of its rewards and of its flags into a kept buffer; the sums are made on the host, once an
     iteration.
@@ -80,9 +92,7 @@ class EpisodeStatistics:
         for name, value in step.extras.get("log", {}).items():
             self._log.setdefault(name, []).append(value)
         for name, values in step.extras.get("episode", {}).items():
-            if name not in self._sums:
-                self._sums[name] = EpisodeSums(self._rewards, self._window)
-            self._sums[name].buffer[row].copy_(values)
+            self._sums_of(name).buffer[row].copy_(values)
         self._step += 1
 
     def collect(self) -> dict[str, float]:
@@ -90,16 +100,19 @@ class EpisodeStatistics:
         rewards, dones, valid = (
             buffer[: self._step].cpu().numpy() for buffer in (self._rewards, self._dones, self._valid)
         )
-        for sums in self._sums.values():
-            sums.collect(dones, valid)
+        returns: list[float] = []
+        lengths: list[int] = []
         for row in range(self._step):
             self._running_returns += rewards[row] * valid[row]
             self._running_lengths += valid[row]
             if (ended := dones[row]).any():
-                self.returns.extend(self._running_returns[ended].tolist())
-                self.lengths.extend(self._running_lengths[ended].tolist())
+                returns += self._running_returns[ended].tolist()
+                lengths += self._running_lengths[ended].tolist()
                 self._running_returns[ended] = 0.0
                 self._running_lengths[ended] = 0
+        sums = {name: each.collect(dones, valid) for name, each in self._sums.items()}
+        for ended in gather(_Ended(returns, lengths, sums)):
+            self._take_in(ended)
         self._step = 0
         self._valid.fill_(True)
         metrics = self._collect_log()
@@ -108,6 +121,17 @@ class EpisodeStatistics:
             metrics["Train/mean_reward"] = sum(self.returns) / len(self.returns)
             metrics["Train/mean_episode_length"] = sum(self.lengths) / len(self.lengths)
         return metrics
+
+    def _take_in(self, ended: _Ended) -> None:
+        self.returns.extend(ended.returns)
+        self.lengths.extend(ended.lengths)
+        for name, values in ended.sums.items():
+            self._sums_of(name).latest.extend(values)
+
+    def _sums_of(self, name: str) -> EpisodeSums:
+        if name not in self._sums:
+            self._sums[name] = EpisodeSums(self._rewards, self._window)
+        return self._sums[name]
 
     def _collect_log(self) -> dict[str, float]:
         means: dict[str, Tensor | float] = {}
@@ -127,12 +151,35 @@ class EpisodeStatistics:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`; the running episodes begin anew, as those of the env do."""
+        """The inverse of `state_dict`."""
         self.returns.extend(state["returns"])
         self.lengths.extend(state["lengths"])
         for name, latest in state.get("sums", {}).items():
-            self._sums[name] = EpisodeSums(self._rewards, self._window)
-            self._sums[name].latest.extend(latest)
+            self._sums_of(name).latest.extend(latest)
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """The sums of the running episodes."""
+        return {
+            "returns": torch.from_numpy(self._running_returns.copy()),
+            "lengths": torch.from_numpy(self._running_lengths.copy()),
+            "sums": {name: torch.from_numpy(sums.running.copy()) for name, sums in self._sums.items()},
+        }
+
+    def load_local_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `local_state_dict`, for envs that go on with their episodes."""
+        self._running_returns[:] = state["returns"].numpy()
+        self._running_lengths[:] = state["lengths"].numpy()
+        for name, running in state["sums"].items():
+            self._sums_of(name).running[:] = running.numpy()
+
+
+@attrs.frozen
+class _Ended:
+    """The episodes of one rank that ended in an iteration: their returns, lengths and sums of other quantities."""
+
+    returns: list[float]
+    lengths: list[int]
+    sums: dict[str, list[float]]
 
 
 class EpisodeSums:
@@ -146,17 +193,19 @@ class EpisodeSums:
     def __init__(self, like: Tensor, window: int) -> None:
         self.buffer = torch.zeros_like(like)
         self.latest: deque[float] = deque(maxlen=window)
-        self._running = numpy.zeros(like.shape[1])
+        self.running = numpy.zeros(like.shape[1])
 
-    def collect(self, dones: numpy.ndarray[Any, Any], valid: numpy.ndarray[Any, Any]) -> None:
-        """Take in the steps since the last call, given where episodes ended and which rows are transitions."""
+    def collect(self, dones: numpy.ndarray[Any, Any], valid: numpy.ndarray[Any, Any]) -> list[float]:
+        """The sums of the episodes that ended since the last call, given where, and which rows are transitions."""
         values = self.buffer[: len(dones)].cpu().numpy()
+        ended_sums: list[float] = []
         for row, ended in enumerate(dones):
-            self._running += values[row] * valid[row]
+            self.running += values[row] * valid[row]
             if ended.any():
-                self.latest.extend(self._running[ended].tolist())
-                self._running[ended] = 0.0
+                ended_sums += self.running[ended].tolist()
+                self.running[ended] = 0.0
         self.buffer.zero_()
+        return ended_sums
 
     def mean(self) -> float:
         """Of the episodes that ended lately."""

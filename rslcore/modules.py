@@ -50,7 +50,7 @@ class ModuleTable:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
+        self.device = device
         self._table: dict[str, RegisteredModule] = {}
 
     def register(
@@ -76,7 +76,7 @@ class ModuleTable:
         """
         if name in self._table:
             raise ExtensionError(f"a module '{name}' is registered already; choose another name")
-        module.to(self._device)
+        module.to(self.device)
         named = groups if groups is not None else {"": module.parameters()}
         trained = {key: [parameter for parameter in group if parameter.requires_grad] for key, group in named.items()}
         trained = {key: group for key, group in trained.items() if group}

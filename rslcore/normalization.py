@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rslcore.distributed import merged_moments, num_ranks
+
 
 class EmpiricalNormalization(nn.Module):
     """Running mean and variance of all rows that were ever merged in.
@@ -39,12 +41,12 @@ class EmpiricalNormalization(nn.Module):
 
     @torch.no_grad()
     def update(self, rows: Tensor) -> None:
-        """Merge rows `[B, D]` into the statistics (Chan, Golub and LeVeque 1983, equation 2.1)."""
-        if not len(rows):
+        """Merge rows `[B, D]` of all ranks into the statistics (Chan, Golub and LeVeque 1983, equation 2.1)."""
+        if not len(rows) and num_ranks() == 1:
             return
-        variance, mean = torch.var_mean(rows, dim=0, correction=0)
+        count, mean, variance = merged_moments(rows)
         # Stopping is a count of 0 rows, not a branch, which would read `self.count` on the host.
-        merged = len(rows) if self.until is None else len(rows) * (self.count < self.until)
+        merged = count if self.until is None else count * (self.count < self.until)
         self.count += merged
         share = (merged / self.count).to(mean.dtype)
         delta = mean - self.mean

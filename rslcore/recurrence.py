@@ -108,6 +108,19 @@ class InferenceMemory:
         else:
             self._states = {name: forget(state, dones.to(self._device)) for name, state in self._states.items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered."""
+        return {"num_rows": self._num_rows, "states": self._states}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self._num_rows, self._states = state["num_rows"], on_device(state["states"], self._device)
+
+
+def on_device(states: Mapping[str, State], device: torch.device) -> dict[str, State]:
+    """The states of several networks by name, on a device."""
+    return {network: {name: part.to(device) for name, part in state.items()} for network, state in states.items()}
+
 
 @attrs.frozen
 class Sequences:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rslcore.distributed import merged_moments, num_ranks
+
 
 def generalized_advantages(
     rewards: Tensor,
@@ -57,11 +59,16 @@ def generalized_advantages(
 
 
 def standardize(advantages: Tensor, over: Tensor | None = None) -> Tensor:
-    """Shift and scale to mean 0 and standard deviation 1.
+    """Shift and scale to mean 0 and standard deviation 1, over all ranks.
 
     Args:
         advantages: Any shape, at least two elements.
         over: The elements that the statistics are taken of, any shape; all by default.
     """
-    std, mean = torch.std_mean(advantages if over is None else over)
+    elements = advantages if over is None else over
+    if num_ranks() == 1:
+        std, mean = torch.std_mean(elements)
+    else:
+        count, mean, variance = merged_moments(elements.flatten())
+        std = (variance * count / (count - 1)).sqrt()
     return (advantages - mean) / (std + 1e-8)

@@ -17,8 +17,8 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def get_rng_state() -> dict[str, Any]:
-    """The state of every generator, in tensors and plain containers."""
+def get_rng_state(device: torch.device) -> dict[str, Any]:
+    """The state of the generators of Python, NumPy, torch and a device, in tensors and plain containers."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = numpy.random.get_state(legacy=True)
     return {
@@ -31,12 +31,12 @@ def get_rng_state() -> dict[str, Any]:
             "cached": float(cached),
         },
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
     }
 
 
-def set_rng_state(state: Mapping[str, Any]) -> None:
-    """The inverse of `get_rng_state`. CUDA generators are restored where there are as many devices as then."""
+def set_rng_state(state: Mapping[str, Any], device: torch.device) -> None:
+    """The inverse of `get_rng_state`. A CUDA generator is restored where the run was on such a device then too."""
     python, numpy_state = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(python["words"]), python["gauss"]))
     numpy.random.set_state(
@@ -49,5 +49,6 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
         )
     )
     torch.set_rng_state(state["torch"].cpu())
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda"]])
+    cuda = state["cuda"]
+    if device.type == "cuda" and isinstance(cuda, torch.Tensor):  # files of before hold a list
+        torch.cuda.set_rng_state(cuda.cpu(), device)

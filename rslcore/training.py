@@ -17,12 +17,15 @@ import attrs
 from rslcore.config import ExperimentConfig, dump_yaml, missing_requirements
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
+from rslcore.distributed import from_main, is_main, joined, rank
 from rslcore.errors import CheckpointError, ConfigError, RunError
-from rslcore.protocols import Algorithm, Runner
+from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
+from rslcore.run.agreement import check_same_envs, check_same_run
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
 from rslcore.run.compatibility import check_plugins
 from rslcore.run.folder import RunFolder
+from rslcore.run.launch import Launch
 from rslcore.run.session import RunSession
 from rslcore.seeding import seed_everything
 
@@ -81,11 +84,15 @@ def train(
         raise ConfigError(missing)
     if resume is not None and run_name is not None:
         raise RunError("a run name is for a new run; a resumed one keeps its folder")
-    resumed = _find_resumed(Path(resume), config, registry) if resume is not None else None
     device = resolve_device(config.device)
-    seed_everything(config.seed)
-    with limited_threads(config.num_threads):
-        return _build_and_run(config, registry, device, resumed, run_name, Path(log_root), quiet)
+    with limited_threads(config.num_threads), joined(device):
+        check_same_run(config, registry)
+        launch = Launch(Path(log_root) / config.experiment)
+        resumed = from_main(_find_resumed(resume, launch, config, registry) if is_main() else None)
+        seed_everything(config.seed)  # what is built is the same on all ranks
+        result = _build_and_run(config, registry, device, resumed, launch, run_name, Path(log_root), quiet)
+        launch.forget()
+        return result
 
 
 def _build_and_run(
@@ -93,31 +100,60 @@ def _build_and_run(
     registry: Registry,
     device: torch.device,
     resumed: _Resumed | None,
+    launch: Launch,
     run_name: str | None,
     log_root: Path,
     quiet: bool,
 ) -> TrainingResult:
-    # A resumed run must not meet the episodes of its beginning again.
-    env_seed = config.seed + (1000 * resumed.checkpoint.iteration if resumed is not None else 0)
-    context = Context(registry, config, device, env_seed, num_steps_per_env(config), restoring=resumed is not None)
+    seed = _env_seed(config, resumed)
+    context = Context(registry, config, device, seed, num_steps_per_env(config), restoring=resumed is not None)
     text = dump_yaml(config)
     with contextlib.closing(context.build(config.env, "env")) as env:
+        check_same_envs(env.spec.num_envs)
         context = attrs.evolve(context, env=env, spec=env.spec)
         algorithm = build_algorithm(context)
-        loggers = [context.build(logger, f"loggers[{index}]") for index, logger in enumerate(config.loggers)]
-        session = RunSession(config, registry, algorithm, env.spec, loggers, quiet)
+        loggers = _build_loggers(context) if is_main() else {}
+        session = RunSession(context, algorithm, loggers, quiet or not is_main())
+        if rank():
+            seed_everything(config.seed + _SEEDS_OF_A_RANK * rank())
         if resumed is not None:
-            algorithm.load_state_dict(resumed.checkpoint.algorithm)
             session.restore(resumed.checkpoint)
         runner: Runner = context.build(config.runner, "runner", env=env, algorithm=algorithm, session=session)
-        if resumed is not None:
-            folder = resumed.folder
-            if aside := folder.set_aside_after(resumed.checkpoint.iteration):
-                _log.warning("later checkpoints of the run are kept as %s", ", ".join(path.name for path in aside))
-        else:
-            folder = RunFolder.create(log_root, config.experiment, run_name)
-        folder.write_config(text)
+        folder = from_main(_make_folder(config, resumed, run_name, log_root) if is_main() else None)
+        assert folder is not None
+        if is_main():
+            folder.write_config(text)
+            launch.note(folder.path)
         return _run(session, runner, folder)
+
+
+_SEEDS_OF_A_RANK = 1_000_003
+"""What the seeds of the noise of two ranks differ by: more than those of two runs are likely to."""
+
+
+def _env_seed(config: ExperimentConfig, resumed: _Resumed | None) -> int:
+    """The seed of the first env of this rank, so that envs are seeded alike however many ranks they are spread over."""
+    num_envs = getattr(config.env.config, "num_envs", _SEEDS_OF_A_RANK)
+    # A resumed run whose envs begin anew must not meet the episodes of its beginning again.
+    return config.seed + rank() * num_envs + (1000 * resumed.checkpoint.iteration if resumed is not None else 0)
+
+
+def _build_loggers(context: Context) -> dict[str, Logger]:
+    """The loggers by name; a second one of a name has a number."""
+    loggers: dict[str, Logger] = {}
+    for index, component in enumerate(context.config.loggers):
+        count = sum(name.partition("#")[0] == component.name for name in loggers)
+        name = f"{component.name}#{count + 1}" if count else component.name
+        loggers[name] = context.build(component, f"loggers[{index}]")
+    return loggers
+
+
+def _make_folder(config: ExperimentConfig, resumed: _Resumed | None, run_name: str | None, log_root: Path) -> RunFolder:
+    if resumed is None:
+        return RunFolder.create(log_root, config.experiment, run_name)
+    if aside := resumed.folder.set_aside_after(resumed.checkpoint.iteration):
+        _log.warning("later checkpoints of the run are kept as %s", ", ".join(path.name for path in aside))
+    return resumed.folder
 
 
 def build_algorithm(context: Context) -> Algorithm:
@@ -160,7 +196,16 @@ def _resumed_file(path: Path) -> Path:
     return path if path.suffix == ".pt" else RunFolder.find_resumable(path).checkpoint()
 
 
-def _find_resumed(path: Path, config: ExperimentConfig, registry: Registry) -> _Resumed:
+def _find_resumed(
+    resume: str | os.PathLike[str] | None, launch: Launch, config: ExperimentConfig, registry: Registry
+) -> _Resumed | None:
+    """The run to go on with: the one that is asked for, or that processes were training which were started again."""
+    if launch.is_restarted and launch.run is not None and RunFolder(launch.run).checkpoints():
+        resume = launch.run
+        _log.warning("the processes were started again, and go on with '%s'", resume)
+    if resume is None:
+        return None
+    path = Path(resume)
     folder, file = RunFolder.find_resumable(path), _resumed_file(path)
     checkpoint = load_checkpoint(file)
     if checkpoint.iteration >= config.iterations:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
+from rslcore.distributed import num_ranks, rank
 from rslcore.errors import ExtensionError
 from rslcore.metrics import Means
 from rslcore.observations import concatenate, vector_size
@@ -51,7 +52,8 @@ class Amp(Extension):
         if context.env is not None:  # a policy that is loaded for acting needs no motions
             sizes = {group: vector_size(context, [group]) for group in config.groups}
             self.reference = load_pairs(config.motions, sizes, context).to(context.device)
-            self.discriminator.normalizer.update(self.reference[:, 0])
+            # Ranks have the same motions: each counts a part of them.
+            self.discriminator.normalizer.update(self.reference[rank() :: num_ranks(), 0])
 
     def bind(self, bindings: Bindings) -> None:
         """The algorithm's optimizer trains the discriminator, at a learning rate of its own."""
@@ -118,12 +120,12 @@ class Amp(Extension):
         """Means of the iteration: the style reward over env steps, the others over minibatches."""
         return self._means.collect()
 
-    def state_dict(self) -> dict[str, Any]:
+    def local_state_dict(self) -> dict[str, Any]:
         """The replay buffer; the discriminator is a registered module."""
         return {"replay": self.replay.state_dict()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`."""
         self.replay.load_state_dict(state["replay"])
 
     def _draw(self, num_rows: int) -> Iterator[dict[str, Tensor]]:

@@ -28,7 +28,7 @@ from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
 from rslcore.protocols import EnvStep, RolloutStorage, StudentTeacherPolicy
-from rslcore.recurrence import InferenceMemory, detach, forget, zero_states
+from rslcore.recurrence import InferenceMemory, detach, forget, on_device, zero_states
 from rslcore_distillation.checks import check_loss
 from rslcore_distillation.config import DistillationConfig, TeacherShareConfig
 from rslcore_distillation.losses import huber_error, squared_error
@@ -145,7 +145,7 @@ class Distillation:
         window = min(config.gradient_length, self._num_steps)
         num_updates = config.num_learning_epochs * -(-self._num_steps // window)
         for batch in self.extensions.draw(self._windows(), num_updates, window * self._num_envs):
-            self._step_on(batch)
+            self._means.add(self.learner.minimize(self._loss, batch, ("behavior",)))
         # The next rollout goes on from what the student remembered at the end of the last epoch: that is nearer to what
         # it is now than what it remembered while collecting.
         self._first_state = self._state
@@ -169,8 +169,8 @@ class Distillation:
                     batch.states = {"student": batch.sequences.first_states(self._state)}
                 yield batch
 
-    def _step_on(self, batch: Batch) -> None:
-        """One optimizer step."""
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
+        """The loss of a window, and what extensions may see of it."""
         distribution = self.policy.distribution
         with autocast(self.device, self.config.precision):
             params, states = self.policy.student_params(batch.obs, batch.states.get("student", {}), batch.sequences)
@@ -190,8 +190,7 @@ class Distillation:
         loss = behavior * (batch.num_original / self._num_envs)
         self._means.add({"Loss/behavior": behavior})
 
-        outputs = {"params": params, "actions": actions, **self._latent.take()}
-        self._means.add(self.learner.minimize(loss, batch, outputs, ("behavior",)))
+        return loss, {"params": params, "actions": actions, **self._latent.take()}
 
     # Acting, and state
 
@@ -225,6 +224,23 @@ class Distillation:
         self.learner.load_state_dict(state)
         self._state = self._first_state = self._zero_state
         self._inference.reset()
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """What student, teacher and extensions remember."""
+        return {
+            "states": {"student": self._state},
+            "inference": self._inference.state_dict(),
+            "teacher": self.policy.teacher_local_state_dict(),
+            "extensions": self.extensions.local_state_dict(),
+        }
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; of new episodes, student and teacher remember nothing."""
+        self.extensions.load_local_state_dict(state["extensions"], same_episodes)
+        self.policy.load_teacher_local_state_dict(state["teacher"], same_episodes)
+        if same_episodes:
+            self._state = self._first_state = on_device(state["states"], self.device)["student"]
+            self._inference.load_state_dict(state["inference"])
 
 
 def teacher_share(config: TeacherShareConfig, iteration: int) -> float:

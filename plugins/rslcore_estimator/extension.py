@@ -149,6 +149,13 @@ class Estimator(Extension):
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Networks and optimizer are loaded as registered; envs begin anew, and so do the histories."""
+    def local_state_dict(self) -> dict[str, Any]:
+        """The histories, and which of them have ended; networks and optimizer are registered."""
+        return {"histories": self._histories, "fresh": self._fresh}
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; new episodes have no history."""
         self.reset()
+        if same_episodes and state["histories"] is not None:
+            self._histories = state["histories"].to(self.context.device)
+            self._fresh = None if state["fresh"] is None else state["fresh"].to(self.context.device)

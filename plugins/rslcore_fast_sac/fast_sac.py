@@ -1,6 +1,6 @@
 """Soft actor-critic for parallel simulation.
 
-Read `act` and `process_env_step` (collecting), then `update` and `_update_batch` (learning). What extensions may do is
+Read `act` and `process_env_step` (collecting), then `update` and `_loss` (learning). What extensions may do is
 called as `for hook in self.extensions.hooks.<name>`.
 
 Legend: N envs, T steps of an iteration, B rows of a batch, A actions, E critics.
@@ -18,7 +18,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from rslcore.batch import ReplayBatch
+from rslcore.batch import Batch, ReplayBatch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
@@ -164,7 +164,8 @@ class FastSac:
                 storage.sample(config.batch_size, config.num_steps, config.gamma) for _ in range(config.num_updates)
             )
             for batch in self.extensions.draw(batches, config.num_updates, config.batch_size):
-                self._update_batch(cast(ReplayBatch, batch))
+                self._means.add(self.learner.minimize(self._loss, batch, ("critic", "actor", "temperature")))
+                self.policy.update_targets(config.target_rate)
             self._has_learned = True
         for after_update in self.extensions.hooks.after_update:
             after_update(storage)
@@ -175,12 +176,12 @@ class FastSac:
             metrics.update(hook())
         return metrics
 
-    def _update_batch(self, batch: ReplayBatch) -> None:
-        """One optimizer step."""
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
+        """The losses of a batch, and what extensions may see of them."""
         policy = self.policy
         temperature = self.temperature.log.detach().exp()
         with autocast(self.device, self.config.precision):
-            targets = self._targets(batch, temperature)
+            targets = self._targets(cast(ReplayBatch, batch), temperature)
             features = policy.features(batch.obs)
             q_values = policy.q_values(features, batch["actions"])
             actions, log_prob = policy.sample(batch.obs)
@@ -200,10 +201,7 @@ class FastSac:
             }
         )
         loss = losses["critic"] + losses["actor"] + losses["temperature"]
-
-        outputs = {"q_values": q_values, "targets": targets, "actions": actions, "log_prob": log_prob, **latent}
-        self._means.add(self.learner.minimize(loss, batch, outputs, tuple(losses)))
-        policy.update_targets(self.config.target_rate)
+        return loss, {"q_values": q_values, "targets": targets, "actions": actions, "log_prob": log_prob, **latent}
 
     @torch.no_grad()
     def _targets(self, batch: ReplayBatch, temperature: Tensor) -> Tensor:
@@ -235,23 +233,36 @@ class FastSac:
         self.learner.train(False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Modules, optimizer, extensions, and the replay if it is to be saved."""
-        return {
-            **self.learner.state_dict(),
-            "has_learned": self._has_learned,
-            "storage": self.storage.state_dict(),
-        }
+        """Modules, optimizer and extensions."""
+        return {**self.learner.state_dict(), "has_learned": self._has_learned}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`.
 
         Raises:
-            CheckpointError: Modules, optimizer, replay or extensions do not fit; nothing is loaded then.
+            CheckpointError: Modules, optimizer or extensions do not fit; nothing is loaded then.
         """
-        self.learner.check_state(state)
-        self.storage.load_state_dict(state["storage"])
         self.learner.load_state_dict(state)
         self._has_learned = state["has_learned"]
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """The replay if it is to be saved, and what extensions remember."""
+        return {
+            "storage": self.storage.state_dict(),
+            "inference": self._inference.state_dict(),
+            "extensions": self.extensions.local_state_dict(),
+        }
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`.
+
+        Raises:
+            CheckpointError: The replay does not fit; nothing is loaded then.
+        """
+        self.storage.load_state_dict(state["storage"], same_episodes)
+        self.extensions.load_local_state_dict(state["extensions"], same_episodes)
+        if same_episodes:
+            self._inference.load_state_dict(state["inference"])
         if self._has_learned and self.storage.num_transitions < self.config.learning_starts:
             _log.warning(
                 "the checkpoint holds no replay (storage.save: false): nothing is learned until %d transitions are "

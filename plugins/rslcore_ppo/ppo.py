@@ -1,6 +1,6 @@
 """Proximal policy optimization.
 
-Read `act` and `process_env_step` (collecting), then `update` (learning), then `_update_minibatch` (the losses). What
+Read `act` and `process_env_step` (collecting), then `update` (learning), then `_loss` (the losses). What
 extensions may do is called as `for hook in self.extensions.hooks.<name>`.
 
 Legend: N envs, T steps of a rollout, B rows of a minibatch, A actions.
@@ -21,6 +21,7 @@ from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
+from rslcore.distributed import mean_over_ranks
 from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
 from rslcore.learner import Learner
@@ -28,7 +29,7 @@ from rslcore.metrics import Means
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
 from rslcore.protocols import ActorCriticPolicy, EnvStep, RolloutStorage
-from rslcore.recurrence import InferenceMemory, forget, zero_states
+from rslcore.recurrence import InferenceMemory, forget, on_device, zero_states
 from rslcore.returns import generalized_advantages, standardize
 from rslcore.specs import TensorSpec
 from rslcore_ppo.checks import check_mini_batches
@@ -171,7 +172,7 @@ class PPO:
         )
         num_updates = config.num_learning_epochs * config.num_mini_batches
         for batch in self.extensions.draw(map(self._with_states, batches), num_updates, self._num_rows):
-            self._update_minibatch(batch)
+            self._means.add(self.learner.minimize(self._loss, batch, ("surrogate", "value", "entropy")))
         for after_update in hooks.after_update:
             after_update(self.storage)
         self.policy.update_normalization(self.storage.valid_observations())
@@ -228,8 +229,8 @@ class PPO:
             batch.states = {name: batch.sequences.first_states(state) for name, state in self._first_states.items()}
         return batch
 
-    def _update_minibatch(self, batch: Batch) -> None:
-        """One optimizer step."""
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
+        """The loss of a minibatch, and what extensions may see of it."""
         config, distribution = self.config, self.policy.distribution
         advantages = batch["advantages"]
         if config.normalize_advantage == "minibatch":
@@ -252,6 +253,7 @@ class PPO:
             divergence = distribution.kl_divergence(old, original)
             kl = (estimated_kl(log_ratio[: batch.num_original]) if divergence is None else divergence).mean()
             if config.schedule == "adaptive":
+                kl = mean_over_ranks(kl, batch.num_original)
                 adapt_learning_rate(self.learning_rate, kl, config.desired_kl)
 
         surrogate = clipped_surrogate_loss(ratio, advantages, config.clip_param)
@@ -259,11 +261,9 @@ class PPO:
             value = clipped_value_loss(values, batch["values"], batch["returns"], config.clip_param)
         else:
             value = value_loss(values, batch["returns"])
-        loss = surrogate + config.value_loss_coef * value - config.entropy_coef * entropy
         self._means.add({"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl})
-
-        outputs = {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio, **latent}
-        self._means.add(self.learner.minimize(loss, batch, outputs, ("surrogate", "value", "entropy")))
+        loss = surrogate + config.value_loss_coef * value - config.entropy_coef * entropy
+        return loss, {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio, **latent}
 
     def _metrics(self) -> dict[str, Tensor]:
         distribution = self.policy.distribution
@@ -297,7 +297,7 @@ class PPO:
         self.learner.train(False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Modules, optimizer and extensions; not what the networks remember, since envs begin anew."""
+        """Modules, optimizer and extensions."""
         return {**self.learner.state_dict(), "learning_rate": self.learning_rate.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -311,3 +311,19 @@ class PPO:
             self.learning_rate.copy_(state["learning_rate"])
         self._states, self._first_states = dict(self._zero_states), dict(self._zero_states)
         self._inference.reset()
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """What networks and extensions remember."""
+        return {
+            "states": self._states,
+            "inference": self._inference.state_dict(),
+            "extensions": self.extensions.local_state_dict(),
+        }
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; of new episodes, networks remember nothing."""
+        self.extensions.load_local_state_dict(state["extensions"], same_episodes)
+        if same_episodes:
+            self._states = on_device(state["states"], self.device)
+            self._first_states = dict(self._states)
+            self._inference.load_state_dict(state["inference"])

@@ -180,24 +180,26 @@ class Replay:
             dtype = getattr(torch, spec.dtype)
             column = torch.zeros(self._capacity, self._num_envs, *spec.shape, dtype=dtype, device=self._device)
             if self._restored:
-                column[: self._num_steps].copy_(self._restored[name][-self._num_steps :])
+                column[: self._num_steps].copy_(self._restored[name])
             self._columns[name] = column
         if self._restored:
-            # The envs have begun anew, so that the running episodes were cut off where the state ends.
-            self._columns["dones"][self._num_steps - 1].fill_(True)
             self._has_invalid = not bool(self._columns["valid"][: self._num_steps].all())
             self._restored = {}
 
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is held, the oldest step first; nothing if checkpoints shall not hold it."""
-        if not self._saves or not self._columns:
-            return dict(self._restored)
-        first = self._step if self._num_steps == self._capacity else 0
-        return {name: column[: self._num_steps].roll(-first, 0) for name, column in self._columns.items()}
+        """All that is held, and where the next step goes; nothing if checkpoints shall not hold it."""
+        if not self._saves or not (self._columns or self._restored):
+            return {}
+        # A part of a column would be written to a file with all of the column's memory behind it.
+        is_full = self._num_steps == self._capacity
+        held = {
+            name: column if is_full else column[: self._num_steps].clone() for name, column in self._columns.items()
+        }
+        return {"columns": held or dict(self._restored), "step": self._step}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
         """The inverse of `state_dict`; of more steps than there is room for, the latest are kept.
 
         Raises:
@@ -205,11 +207,17 @@ class Replay:
         """
         if not state:
             return
-        specs = self._fields | self._others
+        specs, saved = self._fields | self._others, state["columns"]
         ours = {name: torch.empty(self._num_envs, *spec.shape, device="meta") for name, spec in specs.items()}
-        if misfits := find_misfits("replay", ours, {name: column[0] for name, column in state.items()}):
+        if misfits := find_misfits("replay", ours, {name: column[0] for name, column in saved.items()}):
             raise CheckpointError("the checkpoint does not fit this config:\n  " + "\n  ".join(misfits))
-        self._restored = dict(state)
-        self._columns = {}
-        self._num_steps = min(len(state["dones"]), self._capacity)
-        self._step = self._num_steps % self._capacity
+        self._num_steps = min(len(saved["dones"]), self._capacity)
+        if len(saved["dones"]) == self._capacity:
+            self._step = state["step"] % self._capacity
+        else:  # as if the steps had just been written to this ring, the oldest first
+            saved = {name: column.roll(-state["step"], 0)[-self._num_steps :] for name, column in saved.items()}
+            self._step = self._num_steps % self._capacity
+        if not same_episodes:
+            saved = {**saved, "dones": saved["dones"].clone()}
+            saved["dones"][self._step - 1].fill_(True)  # the latest step
+        self._restored, self._columns = saved, {}

@@ -118,15 +118,22 @@ class Rnd(Extension):
         return {f"{self._section}/weight": weight, f"{self._section}/mean_intrinsic_reward": mean}
 
     def state_dict(self) -> dict[str, Any]:
-        """Env steps so far, by which the weight goes, and the discounted sums of rewards."""
-        scale = self.networks.reward_scale
-        return {"steps": self._steps, "sums": None if scale is None else scale.sums.clone()}
+        """Env steps so far, by which the weight goes."""
+        return {"steps": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`; sums of another number of envs are left, and begin anew."""
+        """The inverse of `state_dict`."""
         self._steps = state["steps"]
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """The discounted sums of rewards."""
+        scale = self.networks.reward_scale
+        return {"sums": None if scale is None else scale.sums.clone()}
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; the sums run over the ends of episodes."""
         scale, sums = self.networks.reward_scale, state["sums"]
-        if scale is not None and sums is not None and sums.shape == scale.sums.shape:
+        if scale is not None and sums is not None:
             scale.sums.copy_(sums)
 
     def _start_sums(self) -> None:

@@ -31,8 +31,8 @@ class OnPolicyRunner:
         self.env = env
         self.algorithm = algorithm
         self.session = session
-        self._obs = env.reset()
-        if config.init_at_random_ep_len:
+        self._obs = session.first_observations()
+        if config.init_at_random_ep_len and not session.goes_on:
             if not isinstance(env, RandomStartEnv):
                 raise context.error(
                     "init_at_random_ep_len", f"env '{context.config.env.name}' cannot begin inside of an episode"
@@ -41,6 +41,8 @@ class OnPolicyRunner:
         self.episodes = EpisodeStatistics(env.spec.num_envs, config.num_steps_per_env, context.device)
         if session.runner_state:
             self.episodes.load_state_dict(session.runner_state["episodes"])
+        if session.local_runner_state:
+            self.episodes.load_local_state_dict(session.local_runner_state["episodes"])
 
     def learn(self) -> None:
         """Train until all iterations are done or the session is asked to stop; saves at the end of either."""
@@ -68,9 +70,10 @@ class OnPolicyRunner:
                 },
                 num_steps=self.config.num_steps_per_env * self.env.spec.num_envs,
             )
-            stopping = session.stop_requested  # read once: a signal may come between any two lines
-            is_last = stopping or session.iteration == session.total_iterations
+            is_last = session.stopping or session.iteration == session.total_iterations
             if is_last or session.iteration % self.config.save_interval == 0:
-                session.save_checkpoint({"episodes": self.episodes.state_dict()})
-            if stopping:
+                session.save_checkpoint(
+                    obs, {"episodes": self.episodes.state_dict()}, {"episodes": self.episodes.local_state_dict()}
+                )
+            if session.stopping:
                 break

@@ -78,6 +78,15 @@ class StudentTeacher(nn.Module):
         if self._teacher is not None:
             self._teacher.reset(dones)
 
+    def teacher_local_state_dict(self) -> dict[str, Any]:
+        """What the teacher remembers."""
+        return {} if self._teacher is None else self._teacher.local_state_dict()
+
+    def load_teacher_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `teacher_local_state_dict`; of new episodes it remembers nothing."""
+        if self._teacher is not None:
+            self._teacher.load_local_state_dict(state, same_episodes)
+
     def parameter_groups(self) -> Mapping[str, list[nn.Parameter]]:
         """The student's parameters, the distribution's among them."""
         return {"student": list(self.parameters())}

@@ -24,7 +24,7 @@ from rslcore.context import Context
 from rslcore.errors import ExtensionError
 from rslcore.extension import Bindings, Extension
 from rslcore.protocols import ActorCriticPolicy, RolloutStorage, Storage
-from rslcore.recurrence import Sequences, State, interleave, zero_states
+from rslcore.recurrence import Sequences, State, interleave, on_device, zero_states
 from rslcore_symmetry.config import SymmetryConfig
 from rslcore_symmetry.mirror import count_copies, find_mirror
 
@@ -104,10 +104,16 @@ class Symmetry(Extension):
         """The next rollout begins where the twins are now."""
         self._twins = self._next_twins
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The episodes of a resumed run are new ones: the twins have seen nothing of them."""
+    def local_state_dict(self) -> dict[str, Any]:
+        """What the twins remember."""
+        return {"twins": self._twins if self._function is not None else []}
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; of new episodes the twins have seen nothing."""
         if self._function is not None:
-            self._twins = self._next_twins = self._new_twins()
+            device = self.context.device
+            twins = [on_device(twin, device) for twin in state["twins"]] if same_episodes else self._new_twins()
+            self._twins = self._next_twins = twins
 
     def _mirrored_params(self, batch: Batch, params: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The actor's parameters for the original rows and the mirrored ones, `[K * B, ...]`."""

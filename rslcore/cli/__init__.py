@@ -1,20 +1,26 @@
 """The command line: one module a command, imported when it is called.
 
 Exit codes: 0 all went well, 2 something that the user can mend (one message; a traceback only where a plugin's own code
-failed), 130 or 143 the run was stopped by Ctrl-C or SIGTERM after its checkpoint was written.
+failed), 3 another process of the same run has ended, 130 or 143 the run was stopped by Ctrl-C or SIGTERM after its
+checkpoint was written.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import time
 import traceback
 
 import click
 
 from rslcore import __version__
-from rslcore.errors import PluginFaultError, RslcoreError, nearest
+from rslcore.errors import LostRankError, PluginFaultError, RslcoreError, nearest
 from rslcore.registry import Registry, default_registry
+
+LOST_RANK = 3
+"""The exit code of a process whose run has ended because another rank has."""
 
 COMMANDS = {
     "list-plugins": "rslcore.cli.list_plugins",
@@ -64,6 +70,11 @@ def registry_of(ctx: click.Context) -> Registry:
     return registry if registry is not None else default_registry()
 
 
+def _which_rank() -> str:
+    """Of several processes that train together, which one speaks."""
+    return f"rank {os.environ['RANK']}: " if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ""
+
+
 def main() -> None:
     """Entry point of the `rslcore` command."""
     try:
@@ -71,8 +82,11 @@ def main() -> None:
     except RslcoreError as error:
         if isinstance(error, PluginFaultError) and error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"{_which_rank()}error: {error}", err=True)
         code = 2
+        if isinstance(error, LostRankError):
+            time.sleep(1.0)  # so that the launcher sees first which rank has failed by itself
+            code = LOST_RANK
     except click.ClickException as error:
         error.show()
         code = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rslcore.cli import registry_of
+from rslcore.cli.launch import chosen, launch_options, launch_ranks
 from rslcore.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -27,15 +29,18 @@ if TYPE_CHECKING:
 @click.option("--log-root", metavar="DIR", default="logs", show_default=True, help="Folder of all runs.")
 @click.option("--resume", metavar="RUN", help="Go on from a run's latest checkpoint, in its folder; or from a file.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@launch_options
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     source: str | None,
     overrides: tuple[str, ...],
     run_name: str | None,
     log_root: str,
     resume: str | None,
     quiet: bool,
+    **launch: str | int | None,
 ) -> int:
     """Train a RECIPE (see `rslcore describe recipe`) or a config FILE.yaml, changed by KEY=VALUE overrides.
 
@@ -44,19 +49,43 @@ def command(
     rslcore train cartpole seed=2 algorithm.learning_rate=1e-3 env.num_envs=128
     rslcore train my.yaml --run-name first
     rslcore train --resume logs/cartpole/2026-01-31_12-00-00 iterations=200
+    rslcore train cartpole --nproc-per-node 2
     """
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    is_main = os.environ.get("RANK", "0") == "0"
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING if is_main else logging.ERROR)
     if source is not None and "=" in source and Path(source).suffix not in (".yaml", ".yml"):
         overrides, source = (source, *overrides), None
     registry = registry_of(ctx)
     config = _config(source, overrides, resume, registry)
 
+    if options := chosen(launch):
+        return launch_ranks(options, _own_arguments(ctx, source, overrides, run_name, log_root, resume, quiet))
+
     from rslcore.training import train
 
     result = train(config, run_name=run_name, log_root=log_root, resume=resume, quiet=quiet, registry=registry)
-    if not quiet:
+    if not quiet and is_main:
         _say_what_next(result, config)
     return 0 if result.stopped_by is None else 128 + result.stopped_by
+
+
+def _own_arguments(
+    ctx: click.Context,
+    source: str | None,
+    overrides: tuple[str, ...],
+    run_name: str | None,
+    log_root: str,
+    resume: str | None,
+    quiet: bool,
+) -> list[str]:
+    """What each of several processes is started with: the command line without the options of torchrun."""
+    assert ctx.parent is not None
+    disabled = [f"--no-plugin={name}" for name in ctx.parent.params["disabled"]]
+    options = [f"--log-root={log_root}"]
+    options += [f"--run-name={run_name}"] if run_name is not None else []
+    options += [f"--resume={resume}"] if resume is not None else []
+    options += ["--quiet"] if quiet else []
+    return [*disabled, "train", *options, "--", *([source] if source is not None else []), *overrides]
 
 
 def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, registry: Registry) -> ExperimentConfig:

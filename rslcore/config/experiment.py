@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -48,6 +48,15 @@ class ExperimentConfig:
     iterations: int = option(
         1000, "Iterations in all; one is `num_steps_per_env` steps of every env and one update.", Range(1)
     )
+    keep_checkpoints: int | None = option(
+        None, "Latest checkpoints that stay on disk, beside the best one; null keeps all.", Range(1)
+    )
+    best_metric: str | None = option(
+        None,
+        "A metric, such as `Train/mean_reward`: of the checkpoints that are written, the one at which it was best is "
+        "kept as `model_best.pt`.",
+    )
+    best_is: Literal["highest", "lowest"] = option("highest", "Which value of `best_metric` is the best.")
     env: EnvComponent = option(attrs.NOTHING, "The environments.")
     runner: RunnerComponent = option(attrs.NOTHING, "The loop.")
     policy: PolicyComponent = option(attrs.NOTHING, "The networks.")

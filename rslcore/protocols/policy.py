@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,12 @@ class StudentTeacherPolicy(Policy, Protocol):
 
     def reset_teacher(self, dones: Tensor | None = None) -> None:
         """Let the teacher forget the episodes of the envs in `dones [N]`, or all."""
+
+    def teacher_local_state_dict(self) -> dict[str, Any]:
+        """What the teacher remembers; see `Algorithm.local_state_dict`."""
+
+    def load_teacher_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `teacher_local_state_dict`; of new episodes it remembers nothing."""
 
     def parameter_groups(self) -> Mapping[str, list[nn.Parameter]]:
         """The student's parameters, once each, in named groups."""

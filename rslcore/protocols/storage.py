@@ -114,5 +114,5 @@ class ReplayStorage(Storage, Protocol):
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run gets back: all that is held, or nothing, as the storage's options say."""
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+    def load_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `state_dict`; without `same_episodes`, those that were running were cut off where it ends."""

@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import torch
+from tensordict import TensorDict
 
-from rslcore.config import ExperimentConfig, unstructure
+from rslcore.config import unstructure
+from rslcore.context import Context
+from rslcore.distributed import gather, gather_on_main, is_main, num_ranks
 from rslcore.errors import RunError
 from rslcore.extension_list import ExtensionList
-from rslcore.metrics import to_floats
-from rslcore.protocols import Algorithm, Logger
-from rslcore.registry import Registry
-from rslcore.run.checkpoint import Checkpoint, save_checkpoint
+from rslcore.metrics import merge_metrics, to_floats
+from rslcore.protocols import Algorithm, Logger, StatefulLogger
+from rslcore.run.agreement import check_same_modules
+from rslcore.run.checkpoint import Checkpoint
 from rslcore.run.folder import RunFolder
+from rslcore.run.keeper import CheckpointKeeper
+from rslcore.run.local_state import LocalState, restore_local_state, save_local_state
 from rslcore.run.provenance import Provenance, continued, dump_history
-from rslcore.seeding import get_rng_state, set_rng_state
-from rslcore.specs import EnvSpec
+from rslcore.seeding import set_rng_state
 
 _log = logging.getLogger(__name__)
 
@@ -52,57 +55,86 @@ class RunSession:
     """Logs, saves and counts for a runner.
 
     Args:
-        config: The run's config.
-        registry: For run events and the record of what the run is made with.
+        context: With the env.
         algorithm: Whose state is saved.
-        env_spec: Saved with it.
-        loggers: Who receives the metrics.
+        loggers: Who receives the metrics, by name; on rank 0 only.
         quiet: Whether nothing is printed.
+
+    Attributes:
+        stop_requested: To be set by whoever wants the run to end after this iteration, on any rank.
+        stopping: Whether it ends after this iteration; the same on all ranks, decided when an iteration is finished.
     """
 
     def __init__(
         self,
-        config: ExperimentConfig,
-        registry: Registry,
+        context: Context,
         algorithm: Algorithm,
-        env_spec: EnvSpec,
-        loggers: Sequence[Logger],
+        loggers: Mapping[str, Logger],
         quiet: bool = False,
     ) -> None:
-        self.config = config
+        assert context.env is not None, "a session is of a run, which has an env"
+        self.config = config = context.config
         self.quiet = quiet
         self.iteration = 0
         self.total_iterations = config.iterations
         self.total_steps = 0
         self.elapsed = 0.0
         self.stop_requested = False
+        self.stopping = False
         self.metrics: Mapping[str, float] = {}
         self._folder: RunFolder | None = None
         self._algorithm = algorithm
-        self._env_spec = env_spec
-        self._manager = registry.manager
+        self._env = context.env
+        self._device = context.device
+        self._manager = context.registry.manager
         self._silenced: set[object] = set()
-        self._loggers = list(loggers)
-        self._history: tuple[Provenance, ...] = (Provenance.of(config, registry),)
+        self._loggers = dict(loggers)
+        self._history: tuple[Provenance, ...] = (Provenance.of(config, context.registry),)
         self._runner_state: Mapping[str, Any] = {}
+        self._local = LocalState()
+        self._keeper = CheckpointKeeper(config)
         self._first_iteration = 0
         self._resumed_elapsed = 0.0
         self._clock = time.perf_counter()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on where a checkpoint stopped: the algorithm, and the env if it can.
+
+        Raises:
+            CheckpointError: The checkpoint does not fit the algorithm.
+        """
+        self._algorithm.load_state_dict(checkpoint.algorithm)
+        self.iteration = self._first_iteration = checkpoint.iteration
+        self.total_steps = checkpoint.progress["total_steps"]
+        self.elapsed = self._resumed_elapsed = checkpoint.progress["elapsed"]
+        self._keeper.best = checkpoint.progress.get("best")
+        self._runner_state = checkpoint.progress["runner"]
+        (now,) = self._history
+        self._history = continued(checkpoint.history, attrs.evolve(now, since_iteration=checkpoint.iteration))
+        states = checkpoint.progress.get("loggers", {})
+        for name, logger in list(self._loggers.items()):
+            if isinstance(logger, StatefulLogger) and name in states:
+                self._tell(name, "load_state_dict", states[name])
+        self._local = restore_local_state(checkpoint, self._algorithm, self._env, self.config.env.name, self._device)
+
+    def first_observations(self) -> TensorDict:
+        """Observations `[N, ...]` to act on first: of the episodes that a resumed run goes on with, or of new ones."""
+        return self._env.reset() if self._local.obs is None else self._local.obs
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the envs go on with the episodes that were running."""
+        return self._local.obs is not None
 
     @property
     def runner_state(self) -> Mapping[str, Any]:
         """What the runner saved with the checkpoint that the run resumes from; empty for a new run."""
         return self._runner_state
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on where a checkpoint stopped. The algorithm's state has been loaded already."""
-        self.iteration = self._first_iteration = checkpoint.iteration
-        self.total_steps = checkpoint.progress["total_steps"]
-        self.elapsed = self._resumed_elapsed = checkpoint.progress["elapsed"]
-        self._runner_state = checkpoint.progress["runner"]
-        (now,) = self._history
-        self._history = continued(checkpoint.history, attrs.evolve(now, since_iteration=checkpoint.iteration))
-        set_rng_state(checkpoint.rng)
+    @property
+    def local_runner_state(self) -> Mapping[str, Any]:
+        """What it saved of the running episodes of this process; empty where the envs begin new ones."""
+        return self._local.runner
 
     @property
     def folder(self) -> RunFolder:
@@ -116,10 +148,13 @@ class RunSession:
         The clock starts.
         """
         self._folder = folder
-        folder.write_plugins(dump_history(self._history))
-        for logger in list(self._loggers):
-            self._tell(logger, "start", self)
-        self._emit("rslcore_run_started")
+        if is_main():
+            folder.write_plugins(dump_history(self._history))
+            for name in list(self._loggers):
+                self._tell(name, "start", self)
+            self._emit("rslcore_run_started")
+        if self._local.rng is not None:
+            set_rng_state(self._local.rng, self._device)  # the last thing, since building draws numbers too
         self._clock = time.perf_counter() - self.elapsed
 
     def finish_iteration(self, metrics: Mapping[str, torch.Tensor | float], num_steps: int) -> None:
@@ -133,17 +168,20 @@ class RunSession:
             RunError: A loss is not finite; what has been learned in this iteration is lost, the checkpoints are not.
         """
         self.iteration += 1
-        self.total_steps += num_steps
-        read = to_floats(metrics)
+        self.total_steps += num_steps * num_ranks()
+        read = merge_metrics(gather(to_floats(metrics)))
         self._refuse_infinite_losses(read)
         before, self.elapsed = self.elapsed, time.perf_counter() - self._clock
-        self.metrics = {**read, "Perf/total_fps": num_steps / max(self.elapsed - before, 1e-9)}
+        total_fps = num_steps * num_ranks() / max(self.elapsed - before, 1e-9)
+        self.metrics = {**read, "Perf/total_fps": total_fps}
         record = IterationRecord(
             self.iteration, self.total_iterations, self.total_steps, self.elapsed, self._seconds_left(), self.metrics
         )
-        for logger in list(self._loggers):
-            self._tell(logger, "log", record)
-        self._emit("rslcore_iteration_finished", record=record)
+        for name in list(self._loggers):
+            self._tell(name, "log", record)
+        if is_main():
+            self._emit("rslcore_iteration_finished", record=record)
+        self.stopping = any(gather(self.stop_requested))
 
     def _refuse_infinite_losses(self, metrics: Mapping[str, float]) -> None:
         extensions = getattr(self._algorithm, "extensions", None)
@@ -161,37 +199,66 @@ class RunSession:
             advice = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
             raise RunError(f"iteration {self.iteration}: {', '.join(found)}; the run ends here, {advice}")
 
-    def save_checkpoint(self, runner_state: Mapping[str, Any]) -> Path:
-        """Write the checkpoint of the current iteration.
+    def save_checkpoint(
+        self, obs: TensorDict, runner_state: Mapping[str, Any], local_runner_state: Mapping[str, Any]
+    ) -> None:
+        """Write the checkpoint of the current iteration; if that fails, say so and go on.
 
         Args:
-            runner_state: What the runner wants back in `runner_state` when the run is resumed.
+            obs: Observations `[N, ...]` that are acted on next.
+            runner_state: What the runner wants back in `runner_state` when the run is resumed, the same on all ranks.
+            local_runner_state: What it wants back in `local_runner_state`.
+
+        Raises:
+            RankError: The ranks have learned apart.
         """
-        path = self.folder.checkpoint_path(self.iteration)
-        progress = {"total_steps": self.total_steps, "elapsed": self.elapsed, "runner": dict(runner_state)}
-        save_checkpoint(
-            path,
-            Checkpoint(
-                iteration=self.iteration,
-                config=unstructure(self.config),
-                env_spec=self._env_spec,
-                history=self._history,
-                algorithm=self._algorithm.state_dict(),
-                progress=progress,
-                rng=get_rng_state(),
-            ),
+        algorithm = self._algorithm.state_dict()
+        check_same_modules(algorithm)
+        local = save_local_state(self._algorithm, self._env, obs, local_runner_state, self._device)
+        ranks = gather_on_main(local)
+        if not is_main():
+            return
+        is_best = self._keeper.note(self.metrics)
+        progress = {
+            "total_steps": self.total_steps,
+            "elapsed": self.elapsed,
+            "runner": dict(runner_state),
+            "best": self._keeper.best,
+            "loggers": {
+                name: self._tell(name, "state_dict")
+                for name, logger in list(self._loggers.items())
+                if isinstance(logger, StatefulLogger)
+            },
+        }
+        checkpoint = Checkpoint(
+            iteration=self.iteration,
+            config=unstructure(self.config),
+            env_spec=self._env.spec,
+            history=self._history,
+            algorithm=algorithm,
+            progress=progress,
+            ranks=tuple(ranks),
         )
-        self._emit("rslcore_checkpoint_saved", path=path)
-        return path
+        path = self._keeper.write(self.folder, checkpoint, is_best)
+        if path is not None:
+            self._emit("rslcore_checkpoint_saved", path=path)
 
     def finish(self) -> None:
-        """Tell plugins that the run ended well."""
-        self._emit("rslcore_run_finished")
+        """Tell plugins that the run ended well.
+
+        Raises:
+            CheckpointError: What it has learned last could not be saved.
+        """
+        if self._keeper.unsaved is not None:
+            raise self._keeper.unsaved
+        if is_main():
+            self._keeper.check_metric(self.metrics)
+            self._emit("rslcore_run_finished")
 
     def close(self) -> None:
         """Close the loggers, however the run ended."""
-        for logger in list(self._loggers):
-            self._tell(logger, "close")
+        for name in list(self._loggers):
+            self._tell(name, "close")
 
     def _seconds_left(self) -> float:
         per_iteration = (self.elapsed - self._resumed_elapsed) / (self.iteration - self._first_iteration)
@@ -217,11 +284,11 @@ class RunSession:
                 )
                 self._silenced.add(implementation.plugin)
 
-    def _tell(self, logger: Logger, method: str, *arguments: Any) -> None:
+    def _tell(self, name: str, method: str, *arguments: Any) -> Any:
         """Call a logger; one that raises is left out from then on."""
         try:
-            getattr(logger, method)(*arguments)
+            return getattr(self._loggers[name], method)(*arguments)
         except Exception as error:
-            self._loggers.remove(logger)
-            name = type(logger).__name__
-            _log.warning("logger %s failed and is left out from now on: %s: %s", name, type(error).__name__, error)
+            logger = type(self._loggers.pop(name)).__name__
+            _log.warning("logger %s failed and is left out from now on: %s: %s", logger, type(error).__name__, error)
+            return None

@@ -35,8 +35,7 @@ class LoggerContract(Contract):
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         monkeypatch.chdir(elsewhere)
-        algorithm = build_algorithm(context)
-        session = RunSession(context.config, context.registry, algorithm, context.env_spec, [], quiet=True)
+        session = RunSession(context, build_algorithm(context), {}, quiet=True)
         session.start(RunFolder.create(tmp_path / "logs", "contract", None))
         return session
 

@@ -138,8 +138,8 @@ class Loop:
     def __init__(self, context: Context, folder: Path) -> None:
         self.env = make_env(context)
         self.algorithm = RecordingAlgorithm(build_algorithm(context))
-        config = evolve(context.config, iterations=NUM_ITERATIONS)
-        self.session = RunSession(config, context.registry, self.algorithm, context.env_spec, [], quiet=True)
+        context = evolve(context, env=self.env, config=evolve(context.config, iterations=NUM_ITERATIONS))
+        self.session = RunSession(context, self.algorithm, {}, quiet=True)
         self.session.start(RunFolder.create(folder, "contract", None))
 
 
@@ -218,6 +218,14 @@ class RecordingAlgorithm:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """As the other one."""
         self._algorithm.load_state_dict(state)
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """As the other one."""
+        return self._algorithm.local_state_dict()
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """As the other one."""
+        self._algorithm.load_local_state_dict(state, same_episodes)
 
     def _note(self, name: str) -> None:
         self.calls.append(name)

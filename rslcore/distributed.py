@@ -1,0 +1,192 @@
+"""Several processes that train one policy, each with envs of its own: what they know of one another and do together.
+
+A process is a *rank*. torchrun starts them and says in the environment which is which. With one process every function
+here returns what it was given, at no cost. With several, each of them waits for all: a function that one rank calls,
+every rank must call, in the same order.
+
+Tensors travel through NCCL between GPUs and through gloo between CPUs; what lies on the host goes through gloo always.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as torch_distributed
+
+from rslcore.errors import LostRankError, RankError
+
+T = TypeVar("T")
+
+
+def num_ranks() -> int:
+    """Number of processes that train together."""
+    return torch_distributed.get_world_size() if torch_distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this one is, counted from 0."""
+    return torch_distributed.get_rank() if torch_distributed.is_initialized() else 0
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes files and talks to loggers."""
+    return rank() == 0
+
+
+def launched_ranks() -> int:
+    """Number of processes that torchrun has started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_rank() -> int:
+    """Which process of this machine this one is, counted from 0."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def local_ranks() -> int:
+    """Number of processes that torchrun has started on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+@contextlib.contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Be one of the processes that torchrun has started, while the context lasts; nothing if it has started one.
+
+    Args:
+        device: Of this process.
+
+    Raises:
+        RankError: The others are not there.
+        LostRankError: While the context lasted, another one has ended.
+    """
+    if launched_ranks() == 1 or torch_distributed.is_initialized():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    try:
+        torch_distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:  # ValueError: the environment lacks a variable
+        reason = str(error).strip().partition("\n")[0]
+        raise RankError(f"the processes of this run cannot find one another: {reason}") from error
+    this = rank()
+    try:
+        yield
+    except RuntimeError as error:
+        if _is_of_connection(error):
+            raise LostRankError(f"rank {this} ends because another rank has ended") from error
+        raise
+    torch_distributed.destroy_process_group()
+
+
+def _is_of_connection(error: RuntimeError) -> bool:
+    """Whether an error says that a message to or from another process was lost; torch has a type for NCCL's only."""
+    texts = ("gloo", "Connection closed by peer", "Connection reset by peer")
+    return isinstance(error, torch_distributed.DistError) or any(text in str(error) for text in texts)
+
+
+# Tensors
+
+
+def sum_over_ranks(tensor: Tensor) -> Tensor:
+    """The sum of the tensors of all ranks, which have one shape."""
+    if num_ranks() == 1:
+        return tensor
+    total = tensor.detach().clone()
+    torch_distributed.all_reduce(total)
+    return total
+
+
+def mean_over_ranks(mean: Tensor, num_rows: int | Tensor) -> Tensor:
+    """The mean over the rows of all ranks.
+
+    Args:
+        mean: Of the rows of this rank, a scalar.
+        num_rows: Number of these rows.
+    """
+    if num_ranks() == 1:
+        return mean
+    rows = torch.as_tensor(num_rows, dtype=torch.float64, device=mean.device)
+    total = sum_over_ranks(torch.stack([mean.detach() * rows, rows]))
+    return (total[0] / total[1]).to(mean.dtype)
+
+
+def row_weight(num_rows: int, device: torch.device) -> Tensor | float:
+    """What a mean over the rows of this rank is to be multiplied with, so that the mean over ranks is one over rows."""
+    if num_ranks() == 1:
+        return 1.0
+    rows = torch.tensor(float(num_rows), device=device)
+    return rows * num_ranks() / sum_over_ranks(rows)
+
+
+def merged_moments(rows: Tensor) -> tuple[Tensor | int, Tensor, Tensor]:
+    """Number, mean and variance (of the population) of the rows `[B, ...]` of all ranks; zeros if there is none.
+
+    Chan, Golub and LeVeque 1983. The sums travel in double precision, in which nothing is lost.
+    """
+    if num_ranks() == 1:
+        variance, mean = torch.var_mean(rows, dim=0, correction=0)
+        return len(rows), mean, variance
+    sums = rows.double()
+    count = torch.full_like(sums[:1].sum(0), float(len(rows)))
+    total = sum_over_ranks(torch.stack([count, sums.sum(0), sums.square().sum(0)]))
+    num_rows = total[0].clamp(min=1.0)
+    mean = total[1] / num_rows
+    variance = (total[2] / num_rows - mean.square()).clamp_(min=0.0)
+    return total[0].flatten()[0], mean.to(rows.dtype), variance.to(rows.dtype)
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace gradients by their mean over ranks.
+
+    For an optimizer that is stepped down a loss of its own. Losses that go through `Extension.losses` need it not.
+    """
+    if num_ranks() == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = sum_over_ranks(torch.cat([gradient.reshape(-1) for gradient in gradients])) / num_ranks()
+    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def copy_from_main(tensors: Iterable[Tensor]) -> None:
+    """Overwrite tensors by those of rank 0."""
+    if num_ranks() > 1:
+        for tensor in tensors:
+            torch_distributed.broadcast(tensor.detach(), src=0)
+
+
+# What lies on the host
+
+
+def gather(value: T) -> list[T]:
+    """The values of all ranks, in their order."""
+    if num_ranks() == 1:
+        return [value]
+    values: list[Any] = [None] * num_ranks()
+    torch_distributed.all_gather_object(values, value)
+    return values
+
+
+def gather_on_main(value: T) -> list[T]:
+    """The same on rank 0, for what is large; the others get an empty list."""
+    if num_ranks() == 1:
+        return [value]
+    values: list[Any] | None = [None] * num_ranks() if is_main() else None
+    torch_distributed.gather_object(value, values)
+    return values or []
+
+
+def from_main(value: T) -> T:
+    """The value that rank 0 has."""
+    if num_ranks() == 1:
+        return value
+    values: list[Any] = [value]
+    torch_distributed.broadcast_object_list(values, src=0)
+    result: T = values[0]
+    return result

@@ -1,0 +1,77 @@
+"""What each process of a run alone has, as a checkpoint holds it: generators, envs, what is remembered of episodes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import torch
+from tensordict import TensorDict
+
+from rslcore.distributed import rank
+from rslcore.protocols import Algorithm, Env, StatefulEnv
+from rslcore.run.checkpoint import Checkpoint
+from rslcore.seeding import get_rng_state
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class LocalState:
+    """What this process goes on with, beside the algorithm's state.
+
+    Attributes:
+        rng: State of the random number generators; None for those of a fresh run.
+        obs: Observations `[N, ...]` that are to be acted on; None where the envs begin new episodes.
+        runner: What the runner had of the running episodes; empty where the envs begin new ones.
+    """
+
+    rng: Mapping[str, Any] | None = None
+    obs: TensorDict | None = None
+    runner: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def save_local_state(
+    algorithm: Algorithm, env: Env, obs: TensorDict, runner: Mapping[str, Any], device: torch.device
+) -> dict[str, Any]:
+    """Plain data and tensors, between two iterations; `restore_local_state` is the inverse."""
+    return {
+        "rng": get_rng_state(device),
+        "env": env.state_dict() if isinstance(env, StatefulEnv) else None,
+        "obs": dict(obs.items()),
+        "algorithm": algorithm.local_state_dict(),
+        "runner": dict(runner),
+    }
+
+
+def restore_local_state(
+    checkpoint: Checkpoint, algorithm: Algorithm, env: Env, env_name: str, device: torch.device
+) -> LocalState:
+    """Put algorithm and env where this rank was, as far as that is known; logs what begins anew.
+
+    Raises:
+        CheckpointError: The state does not fit the algorithm, or the env.
+    """
+    state = checkpoint.ranks[rank()] if rank() < len(checkpoint.ranks) else {}
+    num_envs = env.spec.num_envs
+    if "algorithm" not in state:
+        _log.warning("the checkpoint holds nothing of the envs of rank %d: they begin new episodes", rank())
+        return LocalState(state.get("rng"))
+    if checkpoint.env_spec.num_envs != num_envs:
+        _log.warning(
+            "the checkpoint was made with %d envs and there are %d now: they begin new episodes, and what was "
+            "collected from those before is not learned from any more",
+            checkpoint.env_spec.num_envs,
+            num_envs,
+        )
+        return LocalState(state["rng"])
+    if state["env"] is None or not isinstance(env, StatefulEnv):
+        _log.warning("env '%s' cannot say where it was: it begins new episodes", env_name)
+        algorithm.load_local_state_dict(state["algorithm"], same_episodes=False)
+        return LocalState(state["rng"])
+    env.load_state_dict(state["env"])
+    algorithm.load_local_state_dict(state["algorithm"], same_episodes=True)
+    obs = {group: tensor.to(device) for group, tensor in state["obs"].items()}
+    return LocalState(state["rng"], TensorDict(obs, batch_size=[num_envs]), state["runner"])
