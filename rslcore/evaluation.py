@@ -20,10 +20,11 @@ from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
 from rslcore.errors import CheckpointError, listed
 from rslcore.registry import Registry, default_registry
-from rslcore.run.checkpoint import Checkpoint, checkpoint_config, load_checkpoint
+from rslcore.run.checkpoint import Checkpoint, checkpoint_config
 from rslcore.run.compatibility import check_plugins
 from rslcore.run.folder import RunFolder
 from rslcore.run.provenance import Provenance
+from rslcore.run.recovery import load_checkpoint_of
 from rslcore.seeding import seed_everything
 from rslcore.specs import EnvSpec
 from rslcore.training import build_algorithm, num_steps_per_env
@@ -182,7 +183,7 @@ def load_policy(
 
     Args:
         run: The run's folder, a checkpoint in it, or the folder of an experiment, whose latest run is taken.
-        checkpoint: `latest`, an iteration, or a file.
+        checkpoint: `latest`, `best`, an iteration, or a file.
         device: Where the policy acts.
         registry: Where components are looked up; the installed plugins by default.
 
@@ -226,7 +227,7 @@ def evaluate(
     if episodes < 1:
         raise ValueError(f"episodes should be at least 1, it is {episodes}")
     registry = registry if registry is not None else default_registry()
-    loaded, config, path = _load(run, checkpoint, registry)
+    loaded, config, path = _load(run, checkpoint, registry, "rslcore eval")
     seed = config.seed + 10_000 if seed is None else seed
     seed_everything(seed)
     context = Context(
@@ -245,7 +246,7 @@ def evaluate(
 
 
 def _load(
-    run: str | os.PathLike[str], checkpoint: str | int, registry: Registry
+    run: str | os.PathLike[str], checkpoint: str | int, registry: Registry, command: str | None = None
 ) -> tuple[Checkpoint, ExperimentConfig, Path]:
     given = Path(run)
     folder = RunFolder.find(given)
@@ -254,7 +255,7 @@ def _load(
         if given.is_file() and given.suffix == ".pt" and checkpoint == "latest"
         else folder.checkpoint(str(checkpoint))
     )
-    loaded = load_checkpoint(path)
+    loaded = load_checkpoint_of(folder, path, command)
     config = checkpoint_config(loaded, path, registry)
     return loaded, config, path
 

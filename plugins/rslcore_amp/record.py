@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", help="Of the run's config, such as env.groups={...}.")
     parser.add_argument("--output", type=Path, required=True, help="The .npz file to write.")
     parser.add_argument("--episodes", type=int, default=10, help="Number of whole episodes (10).")
-    parser.add_argument("--checkpoint", default="latest", help="latest, an iteration or a file.")
+    parser.add_argument("--checkpoint", default="latest", help="latest, best, an iteration or a file.")
     parser.add_argument("--seed", type=int, help="Of the envs; by default not that of training.")
     given = parser.parse_intermixed_args(arguments)
     if given.episodes < 1:

@@ -11,7 +11,9 @@ from rslcore.cli import registry_of
 
 @click.command(short_help="Play whole episodes with a trained policy.")
 @click.argument("run", metavar="RUN")
-@click.option("--checkpoint", metavar="latest|N|FILE", default="latest", show_default=True, help="Which checkpoint.")
+@click.option(
+    "--checkpoint", metavar="latest|best|N|FILE", default="latest", show_default=True, help="Which checkpoint."
+)
 @click.option("--episodes", type=click.IntRange(1), default=100, show_default=True, help="Number of whole episodes.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the envs; by default not that of training.")
 @click.option("--device", metavar="NAME", help="As in a config; that of the run by default.")

@@ -1,6 +1,6 @@
 """Checkpoints: one file that holds all that a run needs to go on, or a policy to act.
 
-Written atomically, and read with `weights_only=True`, so that loading one executes nothing.
+Written atomically and with a checksum, and read with `weights_only=True`, so that loading one executes nothing.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
+from packaging.version import InvalidVersion, Version
 
 from rslcore import __version__
 from rslcore.config import ExperimentConfig, required_problems, structure
 from rslcore.errors import CheckpointError, ConfigError
-from rslcore.registry import Registry, Source
+from rslcore.registry import Registry
 from rslcore.run.compatibility import check_plugins
 from rslcore.run.files import write_atomically
-from rslcore.run.provenance import Provenance, UsedPlugin
+from rslcore.run.migrations import SCHEMA, migrate
+from rslcore.run.payload import dump_payload, read_payload
+from rslcore.run.provenance import Provenance
 from rslcore.specs import EnvSpec
 
-SCHEMA = 3
-"""Layout of the file; raised when it changes. The first one named the plugins, and not what came from each. The second
-one held the state of random generators and none of what each process alone has."""
+_FIRST_WITH_CHECKSUM = 3
 
 
 @attrs.frozen
@@ -67,43 +67,36 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "ranks": list(checkpoint.ranks),
     }
     try:
-        write_atomically(path, lambda file: torch.save(payload, file))
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"the checkpoint '{path}' cannot be written: {error}") from error
+        write_atomically(path, lambda file: dump_payload(payload, file))
+    except OSError as error:
+        raise CheckpointError(f"the checkpoint '{path}' cannot be written: {error.strerror or error}") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU, executing nothing.
+    """Read a checkpoint of this schema or an older one onto the CPU, executing nothing.
 
     Raises:
-        CheckpointError: The file is not there, is damaged, or is not a checkpoint of this schema.
+        CheckpointError: The file is not there, is damaged, or is no checkpoint, or one of a newer schema.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise CheckpointError(f"the checkpoint '{path}' cannot be read: {error.strerror}") from error
-    with file:
-        try:
-            payload = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds, by the place of the damage
-            text = "it ends too early" if isinstance(error, OSError) else str(error).strip()
-            reason = (text or type(error).__name__).splitlines()[0]
-            raise CheckpointError(f"'{path}' is damaged, truncated or no checkpoint: {reason}") from error
-    if not isinstance(payload, dict) or "schema" not in payload or "rslcore" not in payload:
-        raise CheckpointError(f"'{path}' is not an rslcore checkpoint; it was written by another program")
-    if payload["schema"] not in (1, 2, SCHEMA):
+    payload, has_checksum = read_payload(path)
+    schema, version = _schema_and_version(payload, path)
+    if schema > SCHEMA:
         raise CheckpointError(
-            f"'{path}' has schema {payload['schema']!r}, written by rslcore {payload['rslcore']}; this is rslcore "
-            f"{__version__} with schema {SCHEMA}; type `pip install 'rslcore>={payload['rslcore']}'`"
+            f"'{path}' has schema {schema}, written by rslcore {version}; this is rslcore {__version__} with schema "
+            f"{SCHEMA}; type `pip install 'rslcore>={version}'`"
         )
-    if payload["schema"] < SCHEMA:
-        payload["ranks"] = [{"rng": payload["rng"]}]
+    if schema >= _FIRST_WITH_CHECKSUM and not has_checksum:
+        raise CheckpointError(
+            f"'{path}' is damaged, or was changed since it was written: it has no checksum, as all checkpoints of "
+            f"schema {schema} have"
+        )
     try:
+        payload = migrate(payload)
         return Checkpoint(
             iteration=payload["iteration"],
             config=payload["config"],
             env_spec=EnvSpec.from_dict(payload["env_spec"]),
-            history=_history(payload),
+            history=tuple(map(Provenance.from_dict, payload["history"])),
             algorithm=payload["algorithm"],
             progress=payload["progress"],
             ranks=tuple(payload["ranks"]),
@@ -112,11 +105,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"'{path}' is an incomplete rslcore checkpoint: {error}") from error
 
 
-def _history(payload: Mapping[str, Any]) -> tuple[Provenance, ...]:
-    if payload["schema"] == 1:
-        plugins = tuple(UsedPlugin(Source(**source), ()) for source in payload["sources"])
-        return (Provenance(0, {"rslcore": payload["rslcore"]}, plugins),)
-    return tuple(map(Provenance.from_dict, payload["history"]))
+def _schema_and_version(payload: Any, path: Path) -> tuple[int, str]:
+    """The schema, and the version of rslcore that wrote it, which messages may quote: it is nothing but a version."""
+    try:
+        schema, version = payload["schema"], str(Version(payload["rslcore"]))
+        if type(schema) is int and schema > 0:
+            return schema, version
+    except (TypeError, KeyError, IndexError, InvalidVersion):
+        pass
+    raise CheckpointError(f"'{path}' is not an rslcore checkpoint; it was written by another program")
 
 
 def checkpoint_config(checkpoint: Checkpoint, path: Path, registry: Registry) -> ExperimentConfig:

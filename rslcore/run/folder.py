@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import stat
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
 from rslcore.errors import RunError, nearest_name
-from rslcore.run.files import write_atomically
+from rslcore.run.files import copy_atomically, remove_left_behind, write_atomically
 
 CONFIG_FILE = "config.yaml"
 PLUGINS_FILE = "plugins.yaml"
-_CHECKPOINT = re.compile(r"model_(\d+)\.pt")
+BEST_FILE = "model_best.pt"
+_CHECKPOINT = re.compile(r"model_(0|[1-9][0-9]*)\.pt")
+_WRITTEN = re.compile(
+    rf"{_CHECKPOINT.pattern}|{re.escape(BEST_FILE)}|{re.escape(CONFIG_FILE)}|{re.escape(PLUGINS_FILE)}"
+)
+
+_log = logging.getLogger(__name__)
 
 
 class RunFolder:
-    """A run on disk: `config.yaml`, `plugins.yaml`, checkpoints `model_<iteration>.pt`, and what loggers write.
+    """A run on disk: `config.yaml`, `plugins.yaml`, checkpoints `model_<iteration>.pt`, the best of them once more as
+    `model_best.pt`, and what loggers write.
 
     Args:
         path: The folder.
@@ -23,6 +33,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._cannot_be_deleted: set[Path] = set()
 
     @classmethod
     def create(cls, log_root: Path, experiment: str, run_name: str | None) -> RunFolder:
@@ -99,25 +110,29 @@ class RunFolder:
         """A checkpoint's path.
 
         Args:
-            which: `latest`, an iteration, or the path of a file.
+            which: `latest`, `best`, an iteration, or the path of a file.
 
         Raises:
             RunError: There is no such checkpoint; lists those that there are.
         """
         held = self.checkpoints()
+        iterations = ", ".join(map(str, held)) or "none"
         if which == "latest":
             if not held:
                 raise RunError(f"the run '{self.path}' has no checkpoint yet (no model_<iteration>.pt)")
             return held[max(held)]
+        if which == "best":
+            if not (best := self.path / BEST_FILE).is_file():
+                raise RunError(f"the run '{self.path}' has no best checkpoint (no {BEST_FILE}); it has {iterations}")
+            return best
         if which.isdigit():
             if int(which) not in held:
-                iterations = ", ".join(map(str, held)) or "none"
                 raise RunError(f"the run '{self.path}' has no checkpoint of iteration {which}; it has {iterations}")
             return held[int(which)]
         for path in (Path(which), self.path / which):
             if path.is_file():
                 return path
-        raise RunError(f"there is no checkpoint '{which}'; give latest, an iteration or a file")
+        raise RunError(f"there is no checkpoint '{which}'; give latest, best, an iteration or a file")
 
     def set_aside_after(self, iteration: int) -> list[Path]:
         """Rename the checkpoints after an iteration, so that a run that goes on from there has no other latest one.
@@ -137,6 +152,55 @@ class RunFolder:
         """Where the checkpoint of an iteration is written."""
         return self.path / f"model_{iteration}.pt"
 
+    def keep(self, num: int, protect: Collection[Path] = ()) -> list[Path]:
+        """Delete the oldest checkpoints `model_<iteration>.pt`, and nothing else. One that cannot be deleted is warned
+        about once and left.
+
+        Args:
+            num: Number of the newest ones that stay, at least 1.
+            protect: Files that stay too.
+
+        Returns:
+            Those that were deleted.
+        """
+        assert num >= 1, "the newest checkpoint is never deleted"
+        protected = {path.resolve() for path in protect}
+        deleted = []
+        for path in list(filter(_is_regular_file, self.checkpoints().values()))[:-num]:
+            if path.resolve() in protected:
+                continue
+            try:
+                path.unlink(missing_ok=True)
+                deleted.append(path)
+            except OSError as error:
+                if path not in self._cannot_be_deleted:
+                    _log.warning("the old checkpoint '%s' cannot be deleted: %s", path, error.strerror)
+                self._cannot_be_deleted.add(path)
+        return deleted
+
+    def mark_best(self, path: Path) -> None:
+        """Make a checkpoint of the run its `model_best.pt`, which stays when the checkpoint itself is deleted.
+
+        A crash leaves the one of before, or this one.
+
+        Raises:
+            RunError: That cannot be done, as when the disk is full; the one of before stays.
+        """
+        try:
+            copy_atomically(path, self.path / BEST_FILE)
+        except OSError as error:
+            raise RunError(
+                f"'{path}' cannot be kept as '{self.path / BEST_FILE}': {error.strerror or error}"
+            ) from error
+
+    def clean(self) -> list[Path]:
+        """Delete the temporary files that killed processes have left; to be called before this process writes any.
+
+        Returns:
+            Those that were deleted.
+        """
+        return remove_left_behind(self.path, _WRITTEN)
+
     def write_config(self, text: str) -> None:
         """Write `config.yaml`. Raises RunError if it cannot be written."""
         self._write(CONFIG_FILE, text)
@@ -150,3 +214,10 @@ class RunFolder:
             write_atomically(self.path / name, lambda file: file.write(text.encode()))
         except OSError as error:
             raise RunError(f"'{self.path / name}' cannot be written: {error.strerror}") from error
+
+
+def _is_regular_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False

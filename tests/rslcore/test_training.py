@@ -9,6 +9,7 @@ import signal
 import pytest
 import torch
 import yaml
+from damaging import rewrite
 
 from rslcore import __version__
 from rslcore.config import dump_yaml, evolve, load_config
@@ -180,7 +181,7 @@ def change_record(path, **fields):
     """Make a checkpoint say that it was made with something else."""
     payload = torch.load(path, weights_only=True)
     payload["history"][0].update(fields)
-    torch.save(payload, path)
+    rewrite(path, payload)
 
 
 def test_train_requirements_are_all_named(small_config, tmp_path):

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from damaging import rewrite
 
 from rslcore import __version__
 from rslcore.config import ExtensionComponent, config, evolve
@@ -79,7 +80,7 @@ def test_teacher_is_of_the_checkpoint_that_is_named(pendulum_student, pendulum_t
     payload["iteration"] = 1
     for tensor in payload["algorithm"]["modules"]["policy"]["module"].values():
         tensor.mul_(0.5)
-    torch.save(payload, run / "model_1.pt")
+    rewrite(run / "model_1.pt", payload)
     results = {}
     for checkpoint in ("1", "2", "latest"):  # a number on the command line is an int
         config = pendulum_student(f"policy.teacher.checkpoint={checkpoint}", teacher=str(run))
@@ -232,7 +233,7 @@ def test_teacher_whose_plugins_are_not_here_says_what_to_do(pendulum_student, pe
         payload = torch.load(path, weights_only=True)
         state = payload["algorithm"]["modules"]["policy"]["module"]["_extra_state"]
         state["made_with"].update(rslcore="9.0", plugins=[])
-        torch.save(payload, path)
+        rewrite(path, payload)
         message = f"a policy in the checkpoint does not go with the plugins that are here:\n  {problem}"
         with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
             train(evolve(config, iterations=3), resume=run, quiet=True)
@@ -240,7 +241,7 @@ def test_teacher_whose_plugins_are_not_here_says_what_to_do(pendulum_student, pe
         path = teacher / "model_2.pt"
         payload = torch.load(path, weights_only=True)
         payload["history"][0].update(rslcore="9.0", plugins=[])
-        torch.save(payload, path)
+        rewrite(path, payload)
         message = (
             f"policy.teacher.run: the teacher cannot be loaded: '{path}' does not go with the plugins that are here:\n"
             f"  {problem}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from damaging import rewrite
 
 from rslcore.cli import main
 from rslcore.config import load_config
@@ -206,7 +207,7 @@ def make_foreign(run):
 def outdate(run):
     payload = torch.load(run / "model_2.pt", weights_only=True)
     payload["config"]["algorithm"]["old_option"] = 1
-    torch.save(payload, run / "model_2.pt")
+    rewrite(run / "model_2.pt", payload)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -122,5 +123,89 @@ def test_checkpoint_that_is_not_there_lists_those_that_are(run):
     run.checkpoint_path(10).touch()
     with pytest.raises(RunError, match="has no checkpoint of iteration 7; it has 5, 10$"):
         run.checkpoint("7")
-    with pytest.raises(RunError, match="^there is no checkpoint 'best'; give latest, an iteration or a file$"):
+    with pytest.raises(RunError, match="^there is no checkpoint 'last'; give latest, best, an iteration or a file$"):
+        run.checkpoint("last")
+    with pytest.raises(RunError, match=r"has no best checkpoint \(no model_best\.pt\); it has 5, 10$"):
         run.checkpoint("best")
+
+
+def names(paths):
+    return [path.name for path in paths]
+
+
+def test_checkpoints_are_those_with_an_iteration(run):
+    for name in (
+        "model_0.pt",
+        "model_12.pt",
+        "model_best.pt",
+        "model_07.pt",
+        "model_\u0663.pt",
+        "model_3.pt.tmp",
+        "model_.pt",
+    ):
+        (run.path / name).touch()
+    assert list(run.checkpoints()) == [0, 12]
+
+
+def test_keep_deletes_the_oldest_and_nothing_else(run):
+    others = ["superseded_1_model_1.pt", "model_best.pt", "model_1.pt.bak", "events.out.tfevents.1", "config.yaml"]
+    for name in others:
+        (run.path / name).touch()
+    for iteration in (2, 9, 10, 30, 100):
+        run.checkpoint_path(iteration).touch()
+    run.checkpoint_path(1).mkdir()
+    run.checkpoint_path(3).symlink_to("model_30.pt")
+    run.checkpoint_path(200).mkdir()
+    assert names(run.keep(2, protect=[run.path / ".." / run.path.name / "model_9.pt"])) == ["model_2.pt", "model_10.pt"]
+    assert list(run.checkpoints()) == [1, 3, 9, 30, 100, 200]
+    assert set(others) < {path.name for path in run.path.iterdir()}
+    assert names(run.keep(1)) == ["model_9.pt", "model_30.pt"]
+    assert run.keep(1) == []
+
+
+def test_keep_that_cannot_delete_warns_once(run, monkeypatch, caplog):
+    for iteration in (1, 2, 3):
+        run.checkpoint_path(iteration).touch()
+    unlink = Path.unlink
+
+    def refuse(path, missing_ok=False):
+        if path.name == "model_1.pt":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert names(run.keep(1)) == ["model_2.pt"]
+    assert run.keep(1) == []
+    assert caplog.messages == [f"the old checkpoint '{run.checkpoint_path(1)}' cannot be deleted: Permission denied"]
+
+
+def test_mark_best_stays_when_the_checkpoint_is_deleted(run):
+    for iteration in (1, 2, 3):
+        run.checkpoint_path(iteration).write_text(str(iteration))
+        if iteration < 3:
+            run.mark_best(run.checkpoint_path(iteration))
+    assert names(run.keep(1)) == ["model_1.pt", "model_2.pt"]
+    assert run.checkpoint("best") == run.path / "model_best.pt"
+    assert run.checkpoint("best").read_text() == "2"
+    assert run.checkpoint("latest").read_text() == "3"
+
+
+def test_mark_best_of_a_checkpoint_that_is_not_there(run):
+    message = f"'{run.checkpoint_path(1)}' cannot be kept as '{run.path / 'model_best.pt'}': No such file or directory"
+    with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+        run.mark_best(run.checkpoint_path(1))
+
+
+def test_clean_takes_what_was_being_written(run):
+    run.checkpoint_path(1).touch()
+    left = [
+        run.path / f".{name}.elsewhere.1.tmp" for name in ("model_1.pt", "model_best.pt", "config.yaml", "plugins.yaml")
+    ]
+    others = [run.path / name for name in (".notes.elsewhere.1.tmp", ".model_1.pt.tmp", "model_1.pt.elsewhere.1.tmp")]
+    for path in (*left, *others):
+        path.touch()
+    assert run.clean() == []
+    for path in (*left, *others):
+        os.utime(path, (0, 0))
+    assert set(run.clean()) == set(left)
+    assert set(run.path.iterdir()) == {*others, run.checkpoint_path(1), run.path / "config.yaml"}
