@@ -234,6 +234,17 @@ class BadEnv(FakeEnv):
             return EnvStep(self.kept, step.rewards, step.terminated, step.truncated, step.final_obs)
         return step
 
+    def reset_envs(self, envs):
+        return super().reset_envs(torch.ones_like(envs) if self.fault == "all" else envs)
+
+    def state_dict(self):
+        return {name: value for name, value in super().state_dict().items() if (self.fault, name) != ("state", "steps")}
+
+    def load_state_dict(self, state):
+        if self.fault == "takes":
+            return
+        super().load_state_dict({"steps": self._steps, **state} if self.fault == "state" else state)
+
     def close(self):
         if self.fault == "close" and self.is_closed:
             raise RuntimeError("closed already")

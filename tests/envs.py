@@ -29,6 +29,12 @@ class Count(gymnasium.Env):
         self.steps += 1
         return self._observe(), float(self.steps), bool(action == 1), False, {}
 
+    def state_dict(self):
+        return {"episode": self.episode, "steps": self.steps}
+
+    def load_state_dict(self, state):
+        self.episode, self.steps = state["episode"], state["steps"]
+
     def _observe(self):
         return numpy.array([self.episode, self.steps], dtype=numpy.float64)
 
@@ -43,13 +49,26 @@ class Spaces(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.observation_space.seed(seed)
+        if seed is not None:
+            self.observation_space.seed(seed)
         return self.observation_space.sample(), {}
 
     def step(self, action):
         assert self.action_space.contains(action), f"{action!r} is not in {self.action_space}"
         self.last_action = action
         return self.observation_space.sample(), 1.0, False, False, {}
+
+    def state_dict(self):
+        return {name: generator.bit_generator.state for name, generator in self._generators().items()}
+
+    def load_state_dict(self, state):
+        for name, generator in self._generators().items():
+            generator.bit_generator.state = state[name]
+
+    def _generators(self):
+        space = self.observation_space
+        parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
+        return {name: part.np_random for name, part in parts.items()}
 
 
 class Camera(Spaces):
@@ -77,6 +96,12 @@ class Spring(gymnasium.Env):
         velocity += 0.2 * (float(action[0]) - position)
         self.state = numpy.array([position + 0.2 * velocity, velocity])
         return self.state.copy(), -float(self.state @ self.state), False, False, {}
+
+    def state_dict(self):
+        return {"state": self.state}
+
+    def load_state_dict(self, state):
+        self.state = state["state"]
 
 
 class Fails(Spaces):

@@ -23,6 +23,14 @@ class Reach(gymnasium.Env):
         distance = float(numpy.abs(self.target - self.point).sum())
         return self._observe(), -distance, False, False, {}
 
+    def state_dict(self):
+        """What a resumed run needs of the env; Gymnasium's generator and time limit are saved beside it."""
+        return {"point": self.point, "target": self.target}
+
+    def load_state_dict(self, state):
+        """Put a fresh env where another one was."""
+        self.point, self.target = state["point"], state["target"]
+
     def _observe(self):
         noise = self.np_random.normal(0, 0.05, 2)
         error = (self.target - self.point + noise).astype(numpy.float32)

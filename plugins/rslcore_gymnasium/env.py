@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy
@@ -17,12 +17,14 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.context import Context
-from rslcore.errors import ConfigError, EnvError
+from rslcore.errors import CheckpointError, ConfigError, EnvError
 from rslcore.protocols import EnvStep
 from rslcore.specs import EnvSpec
+from rslcore_gymnasium.arrays import to_arrays, to_tensors
 from rslcore_gymnasium.config import GymnasiumConfig
 from rslcore_gymnasium.make import make_vector_env
 from rslcore_gymnasium.spaces import DEFAULT_GROUP, action_converter, action_spec, observation_specs
+from rslcore_gymnasium.vectors import can_reset_some, describe_envs, load_envs, reset_some, save_envs
 
 _NUMPY_DTYPES = {
     torch.bool: numpy.bool_,
@@ -120,6 +122,60 @@ class GymnasiumEnv:
         if not isinstance(counts, numpy.ndarray) or counts.shape != steps.shape:
             raise ConfigError.at(at, f"the vectorised version of '{self._id}' does not show its steps; write sync")
         counts[:] = steps
+
+    def reset_envs(self, envs: Tensor) -> TensorDict:
+        """Start new episodes in the envs that are True in `envs [N]`, bool; observations of all, to act on next.
+
+        Raises:
+            ConfigError: It is an env's own vectorised version, and not that of CartPole.
+        """
+        if not can_reset_some(self._envs):
+            raise ConfigError.at(
+                "env.vectorization", f"the vectorised version of '{self._id}' cannot reset some of its envs; write sync"
+            )
+        mask = envs.cpu().numpy()
+        with self._named_errors("reset"):
+            obs = reset_some(self._envs, mask)
+        self._was_done = self._was_done & ~mask
+        return self._to_tensors(obs)
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """All that the next steps depend on; None where the env, or a wrapper of it, cannot be saved."""
+        with self._named_errors("state_dict"):
+            envs = save_envs(self._envs)
+            if envs is None:
+                return None
+            saved: dict[str, Any] = to_tensors({**envs, "was_done": self._was_done})
+        return {"id": self._id, "num_envs": self.spec.num_envs, **saved}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put envs that were just made where others were.
+
+        Raises:
+            CheckpointError: The state is of other envs, or of another number of them; then nothing has changed.
+            EnvError: The env's own `load_state_dict` fails.
+        """
+        self._check_state(state)
+        with self._named_errors("load_state_dict"):
+            arrays = to_arrays(state)
+            load_envs(self._envs, arrays)
+        self._was_done = arrays["was_done"]
+        self._seed = None  # a later reset goes on with the generators as they are
+
+    def _check_state(self, state: Mapping[str, Any]) -> None:
+        if "id" not in state:
+            raise CheckpointError(f"the saved state of the envs is not one of '{self._id}'")
+        saved, now = (
+            f"{num} envs '{id}'" for id, num in ((state["id"], state["num_envs"]), (self._id, self.spec.num_envs))
+        )
+        if saved != now:
+            raise CheckpointError(f"the saved state is of {saved}, the run has {now}; give it as many of the same env")
+        names, expected = [env["names"] for env in state["envs"]], describe_envs(self._envs)
+        if names != expected:
+            raise CheckpointError(
+                f"the saved state of '{self._id}' is of {names[0]}, the env is now {expected[0]}; give the run the "
+                "same vectorization and kwargs"
+            )
 
     def _find_limit(self, config: GymnasiumConfig) -> int | None:
         """The time limit: the env's own, unless the config gives another one."""

@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from rslcore.context import Context
 from rslcore.errors import ConfigError, EnvError, MissingExtraError, nearest
 from rslcore_gymnasium.config import GymnasiumConfig
+from rslcore_gymnasium.state import StateWrapper
 
 
 def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
@@ -32,11 +33,17 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
     mode: str = config.vectorization
     if mode == "auto":
         mode = "sync" if spec.vector_entry_point is None else "vector_entry_point"
-    same_step = {} if mode == "vector_entry_point" else {"autoreset_mode": AutoresetMode.SAME_STEP}
+    own = mode == "vector_entry_point"
+    same_step = {} if own else {"autoreset_mode": AutoresetMode.SAME_STEP}
     try:
         with _interrupts_ignored() if mode == "async" else contextlib.nullcontext():
             envs = gymnasium.make_vec(
-                config.id, num_envs=config.num_envs, vectorization_mode=mode, vector_kwargs=same_step, **config.kwargs
+                config.id,
+                num_envs=config.num_envs,
+                vectorization_mode=mode,
+                vector_kwargs=same_step,
+                wrappers=() if own else (StateWrapper,),
+                **config.kwargs,
             )
     except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
         raise _missing(config, error) from error

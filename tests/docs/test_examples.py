@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from rslcore.scaffold import PluginNames
 from rslcore.scaffold.kinds import SKELETONS
 from rslcore.scaffold.write import render
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore.testing.cases import run_contract
 from rslcore.training import train
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -143,6 +145,20 @@ def test_env_example_trains_from_its_config(monkeypatch, tmp_path):
     config = load_config(EXAMPLES / "reach.yaml", ["iterations=1", "loggers=[]"])
     policy = load_policy(train(config, log_root=tmp_path, quiet=True).path)
     assert set(policy.spec.observations) == {"policy", "privileged"}
+
+
+def test_env_example_keeps_the_contract_that_the_page_shows(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    outcomes = run_contract(example_of("environments.md", "TestReach"), "state")
+    assert [outcome.status for outcome in outcomes] == ["passed"] * 3
+
+
+def test_env_example_that_forgets_its_target_breaks_the_contract(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    reach = importlib.import_module("reach")
+    monkeypatch.setattr(reach.Reach, "state_dict", lambda env: {"point": env.point, "target": env.point})
+    outcomes = run_contract(example_of("environments.md", "TestReach"), "goes_on_from_its_state")
+    assert all("save what the next steps depend on in `state_dict`" in outcome.sentence for outcome in outcomes)
 
 
 def test_mirror_example_trains(monkeypatch, tmp_path):

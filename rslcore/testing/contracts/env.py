@@ -9,18 +9,27 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import attrs
 import pytest
 import torch
-from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.context import Context
-from rslcore.protocols import Env, EnvStep, RandomStartEnv
-from rslcore.specs import EnvSpec
+from rslcore.errors import CheckpointError
+from rslcore.protocols import Env, EnvStep, PartialResetEnv, RandomStartEnv, StatefulEnv
 from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import make_env
+from rslcore.testing.env_checks import expect_flags, expect_observations, random_actions
 from rslcore.testing.module_checks import expect_unchanged
-from rslcore.testing.values import copied, difference, expect, shown
+from rslcore.testing.values import (
+    copied,
+    difference,
+    expect,
+    expect_plain_state,
+    reason,
+    shown,
+    through_a_file,
+)
 
 
 class EnvContract(Contract):
@@ -172,46 +181,77 @@ class EnvContract(Contract):
         built.randomize_episode_steps()
         expect_observations(built.step(random_actions(built.spec)).obs, built.spec, "`step` after a random start")
 
-
-def expect_observations(obs: TensorDict, spec: EnvSpec, what: str) -> None:
-    """Fail unless observations have the groups, shapes and types of a spec."""
-    expect(isinstance(obs, TensorDict), f"{what} gives observations as a TensorDict. It gave a {type(obs).__name__}.")
-    expect(
-        tuple(obs.batch_size) == (spec.num_envs,),
-        f"Observations of {what} have batch size [{spec.num_envs}], N. It is {list(obs.batch_size)}.",
-    )
-    groups = set(map(str, obs.keys()))
-    expect(
-        groups == set(spec.observations),
-        f"Observations of {what} have the groups of the spec, {sorted(spec.observations)}. They have {sorted(groups)}.",
-    )
-    for name, group in spec.observations.items():
-        expected = f"{[spec.num_envs, *group.shape]} {group.dtype}"
+    @pytest.mark.parametrize("num_steps_before", [0, 7])
+    def test_goes_on_from_its_state(self, another: Callable[[], Env], num_steps_before: int) -> None:
+        """Where the env has a `state_dict`, a fresh one with the state goes on as the old one does, to the bit."""
+        first, second = another(), another()
+        first.reset()
+        self._run(first, num_steps_before)
+        if not isinstance(first, StatefulEnv) or (state := first.state_dict()) is None:
+            return
+        assert isinstance(second, StatefulEnv)
+        expect_plain_state(state, type(first).__name__)
+        before = copied(state)
+        expected = self._run(first, 30)
+        expect_unchanged(before, state, "An env that goes on")
+        second.load_state_dict(through_a_file(state))
+        gap = difference(expected, self._run(second, 30))
         expect(
-            shown(obs[name]) == expected,
-            f"Group '{name}' of {what} is {expected}, as the spec says. It is {shown(obs[name])}.",
+            gap is None,
+            f"A fresh env with the state of another one goes on as that one does. It did not: {gap}; save what the "
+            "next steps depend on in `state_dict`: counters and random generators too.",
         )
 
-
-def expect_flags(step: EnvStep) -> None:
-    """Fail if the flags of a step contradict one another."""
-    expect(
-        bool((step.dones == (step.terminated | step.truncated)).all()),
-        "`dones` is `terminated | truncated`. It is not; leave it to `EnvStep`.",
-    )
-    if step.valid is not None:
-        expect(
-            not bool((step.dones & ~step.valid).any()),
-            "A step in which an env only resets (`valid=False`) ends no episode. One did.",
+    def test_a_state_that_does_not_fit_is_refused(self, another: Callable[[], Env]) -> None:
+        """By a CheckpointError, and the env goes on as it was."""
+        env, same = another(), another()
+        env.reset()
+        same.reset()
+        if not isinstance(env, StatefulEnv) or env.state_dict() is None:
+            return
+        try:
+            env.load_state_dict({})
+        except CheckpointError:
+            gap = difference(self._run(env, 5), self._run(same, 5))
+            expect(gap is None, f"An env that refused a state is as it was. It is not: {gap}; check before you load.")
+            return
+        except Exception as error:
+            what = f"It was a {reason(error)}"
+        else:
+            what = "It was taken"
+        pytest.fail(
+            f"A state that does not fit, such as an empty one, is a CheckpointError. {what}; compare what the state "
+            "says of the envs with the env.",
+            pytrace=False,
         )
 
+    def test_resets_the_envs_that_it_is_told(self, built: Env) -> None:
+        """Where the env has `reset_envs`: those alone, and it goes on."""
+        built.reset()
+        if not isinstance(built, PartialResetEnv):
+            return
+        last = built.step(random_actions(built.spec)).obs
+        chosen = torch.zeros(built.spec.num_envs, dtype=torch.bool, device=last.device)
+        for name in ("none", "the first", "all"):
+            chosen[: {"none": 0, "the first": 1, "all": len(chosen)}[name]] = True
+            obs = built.reset_envs(chosen)
+            expect_observations(obs, built.spec, "`reset_envs`")
+            gap = difference(copied(last[~chosen]), copied(obs[~chosen]))
+            expect(
+                gap is None,
+                f"`reset_envs` gives the last observations of the envs that go on. Told to reset {name}, it gave "
+                f"others: {gap}; reset the envs that are True alone.",
+            )
+            step = built.step(random_actions(built.spec))
+            expect_observations(step.obs, built.spec, "the step after `reset_envs`")
+            expect_flags(step)
+            expect(
+                step.valid is None or bool(step.valid[chosen].all()),
+                "The step after `reset_envs` is a transition of the envs that were reset. It is marked `valid=False`.",
+            )
+            last = step.obs
 
-def random_actions(spec: EnvSpec, seed: int = 0) -> Tensor:
-    """Actions `[N, A]` that the env takes, the same for a seed."""
-    generator = torch.Generator().manual_seed(seed)
-    actions = spec.actions
-    if actions.is_discrete:
-        columns = [torch.randint(choices, (spec.num_envs,), generator=generator) for choices in actions.num_choices]
-        return torch.stack(columns, 1)
-    low, high = torch.tensor(actions.low).clamp(-1.0, 1.0), torch.tensor(actions.high).clamp(-1.0, 1.0)
-    return low + (high - low) * torch.rand(spec.num_envs, actions.num_actions, generator=generator)
+    def _run(self, env: Env, num_steps: int) -> list[Any]:
+        """All that some steps give, with the same actions for each env."""
+        steps = (env.step(random_actions(env.spec, seed=index)) for index in range(num_steps))
+        return [copied(attrs.asdict(step, recurse=False)) for step in steps]

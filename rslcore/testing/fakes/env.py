@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.context import Context
-from rslcore.errors import EnvError
+from rslcore.errors import CheckpointError, EnvError
 from rslcore.protocols import EnvStep
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.testing.fakes.config import FakeEnvConfig
@@ -67,6 +68,7 @@ class FakeEnv:
         }
         self._push = _fixed(1, self.spec.actions.num_actions, STATE_SIZE).to(self._device)
         self._dtype = torch.int64 if self.spec.actions.is_discrete else torch.float32
+        self._state = torch.zeros(config.num_envs, STATE_SIZE, device=self._device)
         self._episodes = list(range(config.num_envs))  # env i begins with the i-th of the lengths
         self._steps = [0] * config.num_envs
         self._was_done = [False] * config.num_envs
@@ -97,6 +99,39 @@ class FakeEnv:
         final_obs = self._observe(state) if any(ended) and self.spec.keeps_final_obs else None
         self._state = torch.where(self._flags(ended).unsqueeze(-1), self._draw(), state)
         return self._to_step(state, terminated, truncated, final_obs, None)
+
+    def reset_envs(self, envs: Tensor) -> TensorDict:
+        """Start new episodes in the envs that are True in `envs [N]`, bool, which is read on the host."""
+        for index in envs.nonzero()[:, 0].tolist():
+            self._steps[index] = 0
+            self._episodes[index] += 1
+            self._was_done[index] = False
+        self._state = torch.where(envs.to(self._device).unsqueeze(-1), self._draw(), self._state)
+        return self._observe(self._state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The numbers of the envs, their counters, and the generator."""
+        return {
+            "state": self._state.clone(),
+            "generator": self._generator.get_state(),
+            "steps": list(self._steps),
+            "episodes": list(self._episodes),
+            "was_done": list(self._was_done),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`.
+
+        Raises:
+            CheckpointError: It is none, or of another number of envs.
+        """
+        if len(state.get("steps", ())) != self.spec.num_envs:
+            raise CheckpointError(f"the saved state is not one of {self.spec.num_envs} fake envs")
+        self._state = state["state"].to(self._device, copy=True)
+        self._generator.set_state(state["generator"].cpu())
+        self._steps = list(state["steps"])
+        self._episodes = list(state["episodes"])
+        self._was_done = list(state["was_done"])
 
     def close(self) -> None:
         """There is nothing to release."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 
 import numpy
@@ -10,24 +9,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from rslcore.config import EnvComponent
-from rslcore.context import Context
 from rslcore.errors import ConfigError, EnvError, MissingExtraError
 from rslcore.protocols import Env
-from rslcore.registry import default_registry
 from rslcore.specs import ActionSpec, TensorSpec
-
-
-@pytest.fixture
-def build(small_config):
-    with contextlib.ExitStack() as stack:
-
-        def make(id, seed=1, **options):
-            config = default_registry().config_class("env", "gymnasium")(id=id, **options)
-            context = Context(default_registry(), small_config(), torch.device("cpu"), seed, 8)
-            return stack.enter_context(contextlib.closing(context.build(EnvComponent("gymnasium", config), "env")))
-
-        yield make
 
 
 def error_of(build, *args, **options):
