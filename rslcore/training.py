@@ -18,14 +18,13 @@ from rslcore.config import ExperimentConfig, dump_yaml, missing_requirements
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
 from rslcore.distributed import from_main, is_main, joined, rank
-from rslcore.errors import CheckpointError, ConfigError, RunError
+from rslcore.errors import ConfigError, RunError
 from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.agreement import check_same_envs, check_same_run
-from rslcore.run.checkpoint import Checkpoint, load_checkpoint
-from rslcore.run.compatibility import check_plugins
 from rslcore.run.folder import RunFolder
 from rslcore.run.launch import Launch
+from rslcore.run.resume import Resumed, find_resumed
 from rslcore.run.session import RunSession
 from rslcore.seeding import seed_everything
 
@@ -88,7 +87,7 @@ def train(
     with limited_threads(config.num_threads), joined(device):
         check_same_run(config, registry)
         launch = Launch(Path(log_root) / config.experiment)
-        resumed = from_main(_find_resumed(resume, launch, config, registry) if is_main() else None)
+        resumed = from_main(find_resumed(resume, launch, config, registry) if is_main() else None)
         seed_everything(config.seed)  # what is built is the same on all ranks
         result = _build_and_run(config, registry, device, resumed, launch, run_name, Path(log_root), quiet)
         launch.forget()
@@ -99,7 +98,7 @@ def _build_and_run(
     config: ExperimentConfig,
     registry: Registry,
     device: torch.device,
-    resumed: _Resumed | None,
+    resumed: Resumed | None,
     launch: Launch,
     run_name: str | None,
     log_root: Path,
@@ -131,7 +130,7 @@ _SEEDS_OF_A_RANK = 1_000_003
 """What the seeds of the noise of two ranks differ by: more than those of two runs are likely to."""
 
 
-def _env_seed(config: ExperimentConfig, resumed: _Resumed | None) -> int:
+def _env_seed(config: ExperimentConfig, resumed: Resumed | None) -> int:
     """The seed of the first env of this rank, so that envs are seeded alike however many ranks they are spread over."""
     num_envs = getattr(config.env.config, "num_envs", _SEEDS_OF_A_RANK)
     # A resumed run whose envs begin anew must not meet the episodes of its beginning again.
@@ -148,7 +147,7 @@ def _build_loggers(context: Context) -> dict[str, Logger]:
     return loggers
 
 
-def _make_folder(config: ExperimentConfig, resumed: _Resumed | None, run_name: str | None, log_root: Path) -> RunFolder:
+def _make_folder(config: ExperimentConfig, resumed: Resumed | None, run_name: str | None, log_root: Path) -> RunFolder:
     if resumed is None:
         return RunFolder.create(log_root, config.experiment, run_name)
     if aside := resumed.folder.set_aside_after(resumed.checkpoint.iteration):
@@ -173,55 +172,6 @@ def num_steps_per_env(config: ExperimentConfig) -> int:
     if not isinstance(steps, int):
         raise ConfigError.at("runner", f"the config of '{config.runner.name}' has no field num_steps_per_env")
     return steps
-
-
-@attrs.frozen
-class _Resumed:
-    folder: RunFolder
-    checkpoint: Checkpoint
-
-
-def check_resumed(path: Path, registry: Registry) -> None:
-    """See whether the plugins of a run are here, where its config cannot be read.
-
-    Raises:
-        CheckpointError: They are not; says what to do.
-        RunError: There is no such run.
-    """
-    file = _resumed_file(path)
-    check_plugins(load_checkpoint(file).history[-1], registry, f"'{file}'")
-
-
-def _resumed_file(path: Path) -> Path:
-    return path if path.suffix == ".pt" else RunFolder.find_resumable(path).checkpoint()
-
-
-def _find_resumed(
-    resume: str | os.PathLike[str] | None, launch: Launch, config: ExperimentConfig, registry: Registry
-) -> _Resumed | None:
-    """The run to go on with: the one that is asked for, or that processes were training which were started again."""
-    if launch.is_restarted and launch.run is not None and RunFolder(launch.run).checkpoints():
-        resume = launch.run
-        _log.warning("the processes were started again, and go on with '%s'", resume)
-    if resume is None:
-        return None
-    path = Path(resume)
-    folder, file = RunFolder.find_resumable(path), _resumed_file(path)
-    checkpoint = load_checkpoint(file)
-    if checkpoint.iteration >= config.iterations:
-        raise RunError(
-            f"the run '{folder.path}' is at iteration {checkpoint.iteration} of {config.iterations} already; "
-            f"to go on, raise the total, as in iterations={2 * checkpoint.iteration}"
-        )
-    misfits = [
-        f"{kind} was '{checkpoint.config[kind]['name']}' and is '{getattr(config, kind).name}' now"
-        for kind in ("algorithm", "policy", "runner")
-        if checkpoint.config[kind]["name"] != getattr(config, kind).name
-    ]
-    if misfits:
-        raise CheckpointError(f"the checkpoint does not fit this config: {', '.join(misfits)}")
-    check_plugins(checkpoint.history[-1].among(config), registry, f"'{file}'")
-    return _Resumed(folder, checkpoint)
 
 
 def _run(session: RunSession, runner: Runner, folder: RunFolder) -> TrainingResult:

@@ -102,7 +102,7 @@ def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, 
     except ConfigError as error:
         if not any(map(_may_miss_a_plugin, error.problems)):
             raise
-        from rslcore.training import check_resumed
+        from rslcore.run.resume import check_resumed
 
         try:
             check_resumed(Path(resume), registry)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rslcore.config import ExperimentConfig
-from rslcore.errors import CheckpointError, listed, nearest
+from rslcore.errors import CheckpointError, RunError, listed, nearest
 from rslcore.run.checkpoint import Checkpoint, save_checkpoint
 from rslcore.run.folder import RunFolder
 
@@ -46,16 +46,18 @@ class CheckpointKeeper:
         path = folder.checkpoint_path(checkpoint.iteration)
         try:
             save_checkpoint(path, checkpoint)
-            if is_best:
-                folder.mark_best(path)
         except CheckpointError as error:
             self.unsaved = error
             last = next(reversed(folder.checkpoints().values()), None)
-            _log.warning(
-                "%s; the run goes on, %s", error, f"the last checkpoint is '{last}'" if last else "without one"
-            )
+            advice = f"the last checkpoint is '{last}'" if last else "without a checkpoint so far"
+            _log.warning("%s; the run goes on, %s", error, advice)
             return None
         self.unsaved = None
+        if is_best:
+            try:
+                folder.mark_best(path)
+            except RunError as error:
+                _log.warning("%s", error)
         if self._config.keep_checkpoints is not None:
             folder.keep(self._config.keep_checkpoints)
         return path

@@ -149,6 +149,7 @@ class RunSession:
         """
         self._folder = folder
         if is_main():
+            folder.clean()
             folder.write_plugins(dump_history(self._history))
             for name in list(self._loggers):
                 self._tell(name, "start", self)
