@@ -19,3 +19,9 @@ class TensorboardConfig:
     flush_interval: float = option(
         10.0, "Seconds after which events are on disk at the latest.", Range(0.0, open_low=True)
     )
+    dense_iterations: int = option(
+        10_000,
+        "Iterations that are written one by one; after that one in 10 is, after ten times as many one in 100, and so "
+        "on, so that the file of a run without end stays small.",
+        Range(1),
+    )

@@ -19,6 +19,7 @@ class TensorboardLogger:
 
     def __init__(self, config: TensorboardConfig, context: Context) -> None:
         self._flush_interval = config.flush_interval
+        self._dense_iterations = config.dense_iterations
         self._writer: SummaryWriter | None = None
 
     def start(self, session: RunSession) -> None:
@@ -28,8 +29,11 @@ class TensorboardLogger:
         self._writer = SummaryWriter(str(session.folder.path), flush_secs=self._flush_interval, purge_step=purge_step)
 
     def log(self, record: IterationRecord) -> None:
-        """Write the metrics of an iteration."""
+        """Write the metrics of an iteration, if it is one of those that are written."""
         assert self._writer is not None
+        is_last = record.iteration == record.total_iterations
+        if record.iteration % stride(record.iteration, self._dense_iterations) and not is_last:
+            return
         for name, value in record.metrics.items():
             self._writer.add_scalar(name, value, record.iteration)
         self._writer.add_scalar("Perf/total_steps", record.total_steps, record.iteration)
@@ -38,3 +42,11 @@ class TensorboardLogger:
         """Write what is left."""
         if self._writer is not None:
             self._writer.close()
+
+
+def stride(iteration: int, dense_iterations: int) -> int:
+    """One in how many iterations is written: 1 up to `dense_iterations`, 10 up to ten times as many, and so on."""
+    step = 1
+    while iteration > step * dense_iterations:
+        step *= 10
+    return step

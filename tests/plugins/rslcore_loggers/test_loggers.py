@@ -14,6 +14,7 @@ from rslcore.run.session import IterationRecord
 from rslcore.training import train
 from rslcore_loggers.config import ConsoleConfig
 from rslcore_loggers.console import ConsoleLogger
+from rslcore_loggers.tensorboard import stride
 
 NAMES = {
     "Loss/surrogate",
@@ -52,6 +53,12 @@ def test_tensorboard_resumed_run_goes_on_and_hides_what_was_lost(small_config, t
     first = train(small_config("iterations=3", *overrides), log_root=tmp_path, quiet=True)
     train(small_config("iterations=4", *overrides), resume=first.path / "model_1.pt", quiet=True)
     assert list(scalars(first.path)["Perf/total_steps"]) == [1, 2, 3, 4]
+
+
+def test_tensorboard_of_a_long_run_is_thinned_and_ends_with_the_last_iteration(small_config, tmp_path):
+    config = small_config("iterations=33", "loggers=[{name: tensorboard, dense_iterations: 3}]")
+    events = scalars(train(config, log_root=tmp_path, quiet=True).path)
+    assert list(events["Perf/total_steps"]) == [1, 2, 3, 10, 20, 30, 33]
 
 
 def test_console_without_a_terminal_prints_lines(small_config, tmp_path, capsys):
@@ -106,3 +113,10 @@ def test_failing_logger_is_left_out_and_the_run_goes_on(small_config, tmp_path, 
     with caplog.at_level(logging.WARNING):
         assert train(config, log_root=tmp_path, quiet=True).iteration == 3
     assert caplog.messages == ["logger TensorboardLogger failed and is left out from now on: OSError: disk full"]
+
+
+@pytest.mark.parametrize(
+    ("iteration", "expected"), [(1, 1), (100, 1), (101, 10), (1000, 10), (1001, 100), (10_000, 100), (10_001, 1000)]
+)
+def test_stride_grows_with_the_run(iteration, expected):
+    assert stride(iteration, dense_iterations=100) == expected
