@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
-from rslcore.errors import RunError, nearest_name
+from rslcore.errors import CheckpointError, RunError, nearest_name
 from rslcore.run.files import copy_atomically, remove_left_behind, write_atomically
 
 CONFIG_FILE = "config.yaml"
@@ -123,7 +123,10 @@ class RunFolder:
             return held[max(held)]
         if which == "best":
             if not (best := self.path / BEST_FILE).is_file():
-                raise RunError(f"the run '{self.path}' has no best checkpoint (no {BEST_FILE}); it has {iterations}")
+                raise RunError(
+                    f"the run '{self.path}' has no best checkpoint (no {BEST_FILE}; one is kept where the config has a "
+                    f"best_metric); it has {iterations}"
+                )
             return best
         if which.isdigit():
             if int(which) not in held:
@@ -184,12 +187,12 @@ class RunFolder:
         A crash leaves the one of before, or this one.
 
         Raises:
-            RunError: That cannot be done, as when the disk is full; the one of before stays.
+            CheckpointError: That cannot be done, as when the disk is full; the one of before stays.
         """
         try:
             copy_atomically(path, self.path / BEST_FILE)
         except OSError as error:
-            raise RunError(
+            raise CheckpointError(
                 f"'{path}' cannot be kept as '{self.path / BEST_FILE}': {error.strerror or error}"
             ) from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rslcore.errors import RunError
+from rslcore.errors import CheckpointError, RunError
 from rslcore.run.folder import RunFolder
 
 
@@ -125,7 +125,10 @@ def test_checkpoint_that_is_not_there_lists_those_that_are(run):
         run.checkpoint("7")
     with pytest.raises(RunError, match="^there is no checkpoint 'last'; give latest, best, an iteration or a file$"):
         run.checkpoint("last")
-    with pytest.raises(RunError, match=r"has no best checkpoint \(no model_best\.pt\); it has 5, 10$"):
+    best = (
+        r"has no best checkpoint \(no model_best\.pt; one is kept where the config has a best_metric\); it has 5, 10$"
+    )
+    with pytest.raises(RunError, match=best):
         run.checkpoint("best")
 
 
@@ -192,7 +195,7 @@ def test_mark_best_stays_when_the_checkpoint_is_deleted(run):
 
 def test_mark_best_of_a_checkpoint_that_is_not_there(run):
     message = f"'{run.checkpoint_path(1)}' cannot be kept as '{run.path / 'model_best.pt'}': No such file or directory"
-    with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
         run.mark_best(run.checkpoint_path(1))
 
 
