@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rslcore.config import ExperimentConfig
-from rslcore.errors import CheckpointError, RunError, listed, nearest
+from rslcore.errors import CheckpointError, listed, nearest
 from rslcore.run.checkpoint import Checkpoint, save_checkpoint
 from rslcore.run.folder import RunFolder
 
@@ -30,19 +30,25 @@ class CheckpointKeeper:
         self.best = best
         self.unsaved: CheckpointError | None = None
 
-    def note(self, metrics: Mapping[str, float]) -> bool:
-        """Whether the checkpoint that is about to be written is the best so far."""
+    def best_with(self, metrics: Mapping[str, float]) -> float | None:
+        """The best value of the metric, these metrics included; None if there is none yet. Lower ones are negated."""
         name = self._config.best_metric
         if name is None or name not in metrics:
-            return False
+            return self.best
         value = metrics[name] if self._config.best_is == "highest" else -metrics[name]
-        if self.best is not None and value <= self.best:
-            return False
-        self.best = value
-        return True
+        return value if self.best is None else max(value, self.best)
 
-    def write(self, folder: RunFolder, checkpoint: Checkpoint, is_best: bool) -> Path | None:
-        """Write a checkpoint, then delete those that are not kept; None, and a warning, if it cannot be written."""
+    def write(self, folder: RunFolder, checkpoint: Checkpoint, best: float | None) -> Path | None:
+        """Write a checkpoint, then delete those that are not kept.
+
+        Args:
+            folder: The run's.
+            checkpoint: To be written.
+            best: From `best_with`; where it is another value than before, the checkpoint is the best one.
+
+        Returns:
+            Its path; None, after a warning, if it cannot be written.
+        """
         path = folder.checkpoint_path(checkpoint.iteration)
         try:
             save_checkpoint(path, checkpoint)
@@ -53,14 +59,18 @@ class CheckpointKeeper:
             _log.warning("%s; the run goes on, %s", error, advice)
             return None
         self.unsaved = None
-        if is_best:
-            try:
-                folder.mark_best(path)
-            except RunError as error:
-                _log.warning("%s", error)
+        if best != self.best:
+            self._mark_best(folder, path)
+            self.best = best
         if self._config.keep_checkpoints is not None:
             folder.keep(self._config.keep_checkpoints)
         return path
+
+    def _mark_best(self, folder: RunFolder, path: Path) -> None:
+        try:
+            folder.mark_best(path)
+        except CheckpointError as error:
+            _log.warning("%s; the run goes on", error)
 
     def check_metric(self, metrics: Mapping[str, float]) -> None:
         """Warn if the metric that `best_metric` names was not logged, at the end of a run."""

@@ -219,12 +219,12 @@ class RunSession:
         ranks = gather_on_main(local)
         if not is_main():
             return
-        is_best = self._keeper.note(self.metrics)
+        best = self._keeper.best_with(self.metrics)
         progress = {
             "total_steps": self.total_steps,
             "elapsed": self.elapsed,
             "runner": dict(runner_state),
-            "best": self._keeper.best,
+            "best": best,
             "loggers": {
                 name: self._tell(name, "state_dict")
                 for name, logger in list(self._loggers.items())
@@ -240,7 +240,7 @@ class RunSession:
             progress=progress,
             ranks=tuple(ranks),
         )
-        path = self._keeper.write(self.folder, checkpoint, is_best)
+        path = self._keeper.write(self.folder, checkpoint, best)
         if path is not None:
             self._emit("rslcore_checkpoint_saved", path=path)
 
