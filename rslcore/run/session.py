@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Mapping
@@ -18,16 +17,15 @@ from rslcore.distributed import gather, gather_on_main, is_main, num_ranks
 from rslcore.errors import RunError
 from rslcore.extension_list import ExtensionList
 from rslcore.metrics import merge_metrics, to_floats
-from rslcore.protocols import Algorithm, Logger, StatefulLogger
+from rslcore.protocols import Algorithm, Logger
 from rslcore.run.agreement import check_same_modules
 from rslcore.run.checkpoint import Checkpoint
 from rslcore.run.folder import RunFolder
 from rslcore.run.keeper import CheckpointKeeper
+from rslcore.run.listeners import Listeners
 from rslcore.run.local_state import LocalState, restore_local_state, save_local_state
 from rslcore.run.provenance import Provenance, continued, dump_history
 from rslcore.seeding import set_rng_state
-
-_log = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -86,9 +84,7 @@ class RunSession:
         self._algorithm = algorithm
         self._env = context.env
         self._device = context.device
-        self._manager = context.registry.manager
-        self._silenced: set[object] = set()
-        self._loggers = dict(loggers)
+        self._listeners = Listeners(loggers, context.registry)
         self._history: tuple[Provenance, ...] = (Provenance.of(config, context.registry),)
         self._runner_state: Mapping[str, Any] = {}
         self._local = LocalState()
@@ -111,10 +107,7 @@ class RunSession:
         self._runner_state = checkpoint.progress["runner"]
         (now,) = self._history
         self._history = continued(checkpoint.history, attrs.evolve(now, since_iteration=checkpoint.iteration))
-        states = checkpoint.progress.get("loggers", {})
-        for name, logger in list(self._loggers.items()):
-            if isinstance(logger, StatefulLogger) and name in states:
-                self._tell(name, "load_state_dict", states[name])
+        self._listeners.load_logger_states(checkpoint.progress.get("loggers", {}))
         self._local = restore_local_state(checkpoint, self._algorithm, self._env, self.config.env.name, self._device)
 
     def first_observations(self) -> TensorDict:
@@ -151,9 +144,8 @@ class RunSession:
         if is_main():
             folder.clean()
             folder.write_plugins(dump_history(self._history))
-            for name in list(self._loggers):
-                self._tell(name, "start", self)
-            self._emit("rslcore_run_started")
+            self._listeners.tell("start", self)
+            self._listeners.emit("rslcore_run_started", session=self)
         if self._local.rng is not None:
             set_rng_state(self._local.rng, self._device)  # the last thing, since building draws numbers too
         self._clock = time.perf_counter() - self.elapsed
@@ -163,7 +155,7 @@ class RunSession:
 
         Args:
             metrics: Scalars; tensors are read here, in one transfer.
-            num_steps: Env steps of the iteration, over all envs.
+            num_steps: Env steps of the iteration, over all envs of this process.
 
         Raises:
             RunError: A loss is not finite; what has been learned in this iteration is lost, the checkpoints are not.
@@ -178,10 +170,9 @@ class RunSession:
         record = IterationRecord(
             self.iteration, self.total_iterations, self.total_steps, self.elapsed, self._seconds_left(), self.metrics
         )
-        for name in list(self._loggers):
-            self._tell(name, "log", record)
         if is_main():
-            self._emit("rslcore_iteration_finished", record=record)
+            self._listeners.tell("log", record)
+            self._listeners.emit("rslcore_iteration_finished", session=self, record=record)
         self.stopping = any(gather(self.stop_requested))
 
     def _refuse_infinite_losses(self, metrics: Mapping[str, float]) -> None:
@@ -225,11 +216,7 @@ class RunSession:
             "elapsed": self.elapsed,
             "runner": dict(runner_state),
             "best": best,
-            "loggers": {
-                name: self._tell(name, "state_dict")
-                for name, logger in list(self._loggers.items())
-                if isinstance(logger, StatefulLogger)
-            },
+            "loggers": self._listeners.logger_states(),
         }
         checkpoint = Checkpoint(
             iteration=self.iteration,
@@ -242,7 +229,7 @@ class RunSession:
         )
         path = self._keeper.write(self.folder, checkpoint, best)
         if path is not None:
-            self._emit("rslcore_checkpoint_saved", path=path)
+            self._listeners.emit("rslcore_checkpoint_saved", session=self, path=path)
 
     def finish(self) -> None:
         """Tell plugins that the run ended well.
@@ -254,42 +241,12 @@ class RunSession:
             raise self._keeper.unsaved
         if is_main():
             self._keeper.check_metric(self.metrics)
-            self._emit("rslcore_run_finished")
+            self._listeners.emit("rslcore_run_finished", session=self)
 
     def close(self) -> None:
         """Close the loggers, however the run ended."""
-        for name in list(self._loggers):
-            self._tell(name, "close")
+        self._listeners.tell("close")
 
     def _seconds_left(self) -> float:
         per_iteration = (self.elapsed - self._resumed_elapsed) / (self.iteration - self._first_iteration)
         return per_iteration * (self.total_iterations - self.iteration)
-
-    def _emit(self, event: str, **arguments: Any) -> None:
-        """Call the plugins that listen to an event, one by one; one that raises is warned about, the run goes on."""
-        plugins = self._manager.get_plugins()
-        for implementation in getattr(self._manager.hook, event).get_hookimpls():
-            if implementation.plugin in self._silenced:
-                continue
-            caller = self._manager.subset_hook_caller(event, plugins - {implementation.plugin})
-            try:
-                caller(session=self, **arguments)
-            except Exception as error:
-                name = implementation.plugin_name
-                _log.warning(
-                    "plugin %s failed in %s and is not told of events any more: %s: %s",
-                    name,
-                    event,
-                    type(error).__name__,
-                    error,
-                )
-                self._silenced.add(implementation.plugin)
-
-    def _tell(self, name: str, method: str, *arguments: Any) -> Any:
-        """Call a logger; one that raises is left out from then on."""
-        try:
-            return getattr(self._loggers[name], method)(*arguments)
-        except Exception as error:
-            logger = type(self._loggers.pop(name)).__name__
-            _log.warning("logger %s failed and is left out from now on: %s: %s", logger, type(error).__name__, error)
-            return None

@@ -1,0 +1,68 @@
+"""Who is told of a run: its loggers, and the plugins that listen to run events. None of them ends it by failing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from rslcore.protocols import Logger, StatefulLogger
+from rslcore.registry import Registry
+
+_log = logging.getLogger(__name__)
+
+
+class Listeners:
+    """Loggers and plugins; one that raises is warned about once and left out from then on.
+
+    Args:
+        loggers: By name.
+        registry: Whose plugins are told.
+    """
+
+    def __init__(self, loggers: Mapping[str, Logger], registry: Registry) -> None:
+        self._loggers = dict(loggers)
+        self._manager = registry.manager
+        self._silenced: set[object] = set()
+
+    def tell(self, method: str, *arguments: Any) -> None:
+        """Call a method of every logger."""
+        for name in list(self._loggers):
+            self._call(name, method, *arguments)
+
+    def logger_states(self) -> dict[str, Any]:
+        """What those loggers that have a state want back, by name."""
+        return {name: self._call(name, "state_dict") for name in self._stateful()}
+
+    def load_logger_states(self, states: Mapping[str, Any]) -> None:
+        """The inverse of `logger_states`, before they are told that the run begins."""
+        for name in self._stateful():
+            if states.get(name) is not None:
+                self._call(name, "load_state_dict", states[name])
+
+    def emit(self, event: str, **arguments: Any) -> None:
+        """Call the plugins that listen to an event, one by one."""
+        plugins = self._manager.get_plugins()
+        for implementation in getattr(self._manager.hook, event).get_hookimpls():
+            if implementation.plugin in self._silenced:
+                continue
+            caller = self._manager.subset_hook_caller(event, plugins - {implementation.plugin})
+            try:
+                caller(**arguments)
+            except Exception as error:
+                name, kind = implementation.plugin_name, type(error).__name__
+                _log.warning(
+                    "plugin %s failed in %s and is not told of events any more: %s: %s", name, event, kind, error
+                )
+                self._silenced.add(implementation.plugin)
+
+    def _stateful(self) -> list[str]:
+        return [name for name, logger in self._loggers.items() if isinstance(logger, StatefulLogger)]
+
+    def _call(self, name: str, method: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self._loggers[name], method)(*arguments)
+        except Exception as error:
+            logger = type(self._loggers.pop(name)).__name__
+            _log.warning("logger %s failed and is left out from now on: %s: %s", logger, type(error).__name__, error)
+            return None
