@@ -10,6 +10,7 @@ import pytest
 import torch
 from gymnasium import spaces, wrappers
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv
+from gymnasium.vector import SyncVectorEnv
 
 from rslcore.errors import CheckpointError, ConfigError, EnvError
 from rslcore.protocols import PartialResetEnv, StatefulEnv
@@ -154,6 +155,11 @@ class NotYet(CartPoleEnv):
         raise AssertionError
 
 
+def make_sync(num_envs, max_episode_steps):
+    """A vectorised version that is made of Gymnasium's parts."""
+    return SyncVectorEnv([CartPoleEnv] * num_envs)
+
+
 @pytest.mark.parametrize(
     "env",
     [
@@ -171,8 +177,9 @@ def test_state_of_what_is_not_known_is_none(build, register, env):
     assert built.state_dict() is None
 
 
-def test_state_of_an_unknown_vectorised_version_is_none(build, register):
-    register(entry_point=CartPoleEnv, vector_entry_point=LongerVector)
+@pytest.mark.parametrize("make", [LongerVector, make_sync])
+def test_state_of_an_unknown_vectorised_version_is_none(build, register, make):
+    register(entry_point=CartPoleEnv, vector_entry_point=make)
     env = build("Temporary-v0", num_envs=2)
     env.reset()
     assert env.state_dict() is None
