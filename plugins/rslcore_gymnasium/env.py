@@ -163,7 +163,7 @@ class GymnasiumEnv:
         self._seed = None  # a later reset goes on with the generators as they are
 
     def _check_state(self, state: Mapping[str, Any]) -> None:
-        if "id" not in state:
+        if not {"id", "num_envs", "envs"} <= state.keys():
             raise CheckpointError(f"the saved state of the envs is not one of '{self._id}'")
         saved, now = (
             f"{num} envs '{id}'" for id, num in ((state["id"], state["num_envs"]), (self._id, self.spec.num_envs))

@@ -115,8 +115,7 @@ def load(env: AnyEnv, state: Mapping[str, Any]) -> None:
         # The property makes a generator where there is none yet.
         inner.np_random.bit_generator.state = state["generator"]
     inner._np_random_seed = state["seed"]
-    # From inside to outside: what an env loads may overwrite what wrappers have set in it, never the other way.
-    for layer, saved in reversed(list(zip(_layers(env), state["layers"], strict=True))):
+    for layer, saved in zip(_layers(env), state["layers"], strict=True):
         _load_layer(layer, saved)
 
 

@@ -6,20 +6,20 @@ Legend: N envs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import iterate
 
-from rslcore_gymnasium.state import CARTPOLE_VECTOR, class_name, describe, load, save
+from rslcore_gymnasium.state import CARTPOLE_VECTOR, StateWrapper, class_name, describe, load, save
 
 Mask = numpy.ndarray[Any, numpy.dtype[numpy.bool_]]
 
 
 def describe_envs(envs: VectorEnv) -> list[Any]:
     """What the state of `save_envs` is of, to be compared with what another vector env says."""
-    return list(envs.call("describe_state")) if isinstance(envs, SyncVectorEnv | AsyncVectorEnv) else [describe(envs)]
+    return list(envs.call("describe_state")) if _is_wrapped(envs) else [describe(envs)]
 
 
 def save_envs(envs: VectorEnv) -> dict[str, Any] | None:
@@ -28,7 +28,7 @@ def save_envs(envs: VectorEnv) -> dict[str, Any] | None:
     What a vector env itself keeps between steps matters in next-step autoreset only, but for the last observations,
     which a reset of some envs returns for the others.
     """
-    if isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
+    if _is_wrapped(envs):
         states, obs = list(envs.call("save_state")), _last_observations(envs)
     else:
         states, obs = [save(envs)], None
@@ -37,14 +37,14 @@ def save_envs(envs: VectorEnv) -> dict[str, Any] | None:
 
 def load_envs(envs: VectorEnv, state: Mapping[str, Any]) -> None:
     """The inverse of `save_envs`, where `describe_envs` says the same."""
-    if not isinstance(envs, SyncVectorEnv | AsyncVectorEnv):
+    if _is_wrapped(envs):
+        envs.set_attr("state_to_load", state["envs"])
+        envs.call("load_state")
+        _write(_last_observations(envs), state["obs"])
+        if isinstance(envs, SyncVectorEnv):
+            envs._env_obs = list(iterate(envs.observation_space, state["obs"]))
+    else:
         load(envs, state["envs"][0])
-        return
-    envs.set_attr("state_to_load", state["envs"])
-    envs.call("load_state")
-    _write(_last_observations(envs), state["obs"])
-    if isinstance(envs, SyncVectorEnv):
-        envs._env_obs = list(iterate(envs.observation_space, state["obs"]))
 
 
 def can_reset_some(envs: VectorEnv) -> bool:
@@ -62,6 +62,12 @@ def reset_some(envs: VectorEnv, mask: Mask) -> Any:
     cartpole.steps[mask] = 0
     cartpole.prev_done[mask] = False
     return cartpole.state.T.astype(numpy.float32)
+
+
+def _is_wrapped(envs: VectorEnv) -> TypeGuard[SyncVectorEnv | AsyncVectorEnv]:
+    """Whether each env is in a `StateWrapper`; those that an env's own vectorised version makes are not."""
+    assert envs.spec is not None
+    return isinstance(envs, SyncVectorEnv | AsyncVectorEnv) and StateWrapper in envs.spec.kwargs.get("wrappers", ())
 
 
 def _last_observations(envs: SyncVectorEnv | AsyncVectorEnv) -> Any:

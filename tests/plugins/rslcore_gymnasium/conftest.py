@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import gymnasium
 import pytest
 import torch
 
@@ -23,3 +24,10 @@ def build(small_config):
             return stack.enter_context(contextlib.closing(context.build(EnvComponent("gymnasium", config), "env")))
 
         yield make
+
+
+@pytest.fixture
+def register():
+    """Makes an env known to Gymnasium for the time of a test."""
+    yield lambda **options: gymnasium.register("Temporary-v0", max_episode_steps=9, **options)
+    gymnasium.registry.pop("Temporary-v0")

@@ -10,9 +10,10 @@ import pytest
 import torch
 from gymnasium import spaces, wrappers
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv
+from gymnasium.vector import SyncVectorEnv
 
-from rslcore.errors import CheckpointError, ConfigError, EnvError
-from rslcore.protocols import PartialResetEnv, StatefulEnv
+from rslcore.errors import CheckpointError, EnvError
+from rslcore.protocols import StatefulEnv
 from rslcore.testing.env_checks import random_actions
 from rslcore.testing.values import expect_plain_state, through_a_file
 
@@ -72,6 +73,7 @@ def test_state_of_cartpoles_own_vectorised_version_goes_on_bit_by_bit(build, lim
 
 @pytest.mark.parametrize("id", MUJOCO)
 def test_state_of_mujoco_goes_on_bit_by_bit(build, id):
+    pytest.importorskip("mujoco")
     expect_goes_on(build, id, 40, num_envs=2, kwargs={"max_episode_steps": 13})
 
 
@@ -106,6 +108,17 @@ def test_state_of_async_envs_goes_on_bit_by_bit(build, first, second):
     assert run(fresh, 40) == run(env, 40)
 
 
+def test_reset_envs_after_a_load_gives_the_last_observations(build):
+    env, fresh = (build("Pendulum-v1", num_envs=3) for _ in range(2))
+    env.reset()
+    run(env, 5)
+    fresh.load_state_dict(saved(env))
+    some = torch.tensor([True, False, False])
+    assert (fresh.reset_envs(some) == env.reset_envs(some)).all()
+    assert run(fresh, 20) == run(env, 20)
+    assert (fresh.reset() == env.reset()).all()
+
+
 WRAPPERS = {
     "clip_action": wrappers.ClipAction,
     "clip_reward": lambda env: wrappers.ClipReward(env, -1.0, 0.0),
@@ -121,13 +134,6 @@ WRAPPERS = {
     "transform_observation": lambda env: wrappers.TransformObservation(env, lambda obs: obs, env.observation_space),
     "sticky": lambda env: wrappers.StickyAction(env, 0.5),
 }
-
-
-@pytest.fixture
-def register():
-    """Makes an env known to Gymnasium for the time of a test."""
-    yield lambda **options: gymnasium.register("Temporary-v0", max_episode_steps=9, **options)
-    gymnasium.registry.pop("Temporary-v0")
 
 
 @pytest.mark.parametrize("name", [name for name in WRAPPERS if name not in ("transform_observation", "sticky")])
@@ -154,6 +160,11 @@ class NotYet(CartPoleEnv):
         raise AssertionError
 
 
+def make_sync(num_envs, max_episode_steps):
+    """A vectorised version that is made of Gymnasium's parts."""
+    return SyncVectorEnv([CartPoleEnv] * num_envs)
+
+
 @pytest.mark.parametrize(
     "env",
     [
@@ -171,8 +182,9 @@ def test_state_of_what_is_not_known_is_none(build, register, env):
     assert built.state_dict() is None
 
 
-def test_state_of_an_unknown_vectorised_version_is_none(build, register):
-    register(entry_point=CartPoleEnv, vector_entry_point=LongerVector)
+@pytest.mark.parametrize("make", [LongerVector, make_sync])
+def test_state_of_an_unknown_vectorised_version_is_none(build, register, make):
+    register(entry_point=CartPoleEnv, vector_entry_point=make)
     env = build("Temporary-v0", num_envs=2)
     env.reset()
     assert env.state_dict() is None
@@ -247,6 +259,7 @@ def test_state_that_is_none_of_the_adapters_is_refused(build):
 
 
 def test_state_of_another_model_is_refused(build):
+    pytest.importorskip("mujoco")
     other = build("Ant-v5", num_envs=1)
     other.reset()
     state = saved(other)
@@ -287,66 +300,6 @@ def test_load_that_fails_is_the_envs_fault(build, register, monkeypatch):
     with pytest.raises(EnvError) as caught:
         env.load_state_dict(saved(env))
     assert str(caught.value).startswith("env 'Temporary-v0' failed in load_state_dict: RuntimeError: not like this (")
-
-
-# New episodes in some envs
-
-
-@pytest.mark.parametrize("vectorization", ["sync", "async"])
-def test_reset_envs_begins_new_episodes_in_some(build, vectorization):
-    env = build("rslcore_tests/Count-v0", num_envs=3, vectorization=vectorization)
-    assert isinstance(env, PartialResetEnv)
-    env.reset()
-    wait = torch.zeros(3, 1, dtype=torch.int64)
-    env.step(wait)
-    obs = env.reset_envs(torch.tensor([False, True, False]))
-    assert obs["policy"].tolist() == [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
-    assert env.step(wait).obs["policy"].tolist() == [[0.0, 2.0], [1.0, 1.0], [0.0, 2.0]]
-    third = env.step(wait)
-    assert third.truncated.tolist() == [True, False, True]
-    assert third.obs["policy"].tolist() == [[1.0, 0.0], [1.0, 2.0], [1.0, 0.0]]
-    none = torch.zeros(3, dtype=torch.bool)
-    assert env.reset_envs(none)["policy"].tolist() == third.obs["policy"].tolist()
-    assert env.reset_envs(~none)["policy"].tolist() == [[2.0, 0.0], [2.0, 0.0], [2.0, 0.0]]
-
-
-def test_reset_envs_of_cartpoles_own_vectorised_version_begins_new_episodes(build):
-    env = build("CartPole-v1", num_envs=3, kwargs={"max_episode_steps": 2})
-    env.reset()
-    push = torch.ones(3, 1, dtype=torch.int64)
-    env.step(push)
-    second = env.step(push)
-    assert second.truncated.tolist() == [True, True, True]
-    obs = env.reset_envs(torch.tensor([False, True, False]))
-    assert (obs["policy"][1].abs() <= 0.05).all()
-    assert (obs["policy"][[0, 2]] == second.obs["policy"][[0, 2]]).all()
-    third, fourth = env.step(push), env.step(push)
-    assert third.valid.tolist() == [False, True, False]
-    assert third.truncated.tolist() == [False, False, False]
-    assert fourth.truncated.tolist() == [False, True, False]
-    assert env.step(push).valid.tolist() == [True, False, True]
-
-
-def test_reset_envs_after_a_load_gives_the_last_observations(build):
-    env, fresh = (build("Pendulum-v1", num_envs=3) for _ in range(2))
-    env.reset()
-    run(env, 5)
-    fresh.load_state_dict(saved(env))
-    some = torch.tensor([True, False, False])
-    assert (fresh.reset_envs(some) == env.reset_envs(some)).all()
-    assert run(fresh, 20) == run(env, 20)
-    assert (fresh.reset() == env.reset()).all()
-
-
-def test_reset_envs_of_an_unknown_vectorised_version_is_refused(build, register):
-    register(entry_point=CartPoleEnv, vector_entry_point=LongerVector)
-    env = build("Temporary-v0", num_envs=2)
-    env.reset()
-    with pytest.raises(ConfigError) as caught:
-        env.reset_envs(torch.tensor([True, False]))
-    assert str(caught.value) == (
-        "env.vectorization: the vectorised version of 'Temporary-v0' cannot reset some of its envs; write sync"
-    )
 
 
 def test_state_has_arrays_and_scalars_of_every_type(build, register):
