@@ -19,6 +19,11 @@ from rslcore.optim import make_optimizer
 BATCH = Batch({}, TensorDict({}, batch_size=[1]), 1)
 
 
+def down(loss, scale=1.0):
+    """A function of a batch: a loss, and what extensions see of it."""
+    return lambda batch: (loss(), {"scale": scale})
+
+
 class Noted(Extension):
     """Has a loss of weight 3; notes the weight of the module and its gradient at each hook."""
 
@@ -61,8 +66,7 @@ def build(monkeypatch):
 
 def test_minimize_goes_down_the_weighted_sum_and_calls_the_hooks_around_the_step(build):
     learner, extension, module = build()
-    loss = 5.0 * module.weight.sum()
-    logged = learner.minimize(loss, BATCH, {"scale": 2.0}, ("surrogate",))
+    logged = learner.minimize(down(lambda: 5.0 * module.weight.sum(), scale=2.0), BATCH, ("surrogate",))
     # d loss / d weight = 5 + 3 * 2 = 11; an extension doubles it; sgd: 1 - 0.1 * 22.
     assert extension.noted == [(1.0, pytest.approx(11.0)), (pytest.approx(-1.2), pytest.approx(22.0))]
     assert {name: value.item() for name, value in logged.items()} == {"Loss/extra": 2.0}
@@ -70,13 +74,13 @@ def test_minimize_goes_down_the_weighted_sum_and_calls_the_hooks_around_the_step
 
 def test_minimize_lets_no_extension_take_the_name_of_an_own_loss(build):
     learner, _, module = build()
-    assert set(learner.minimize(module.weight.sum(), BATCH, {"scale": 1.0}, ("extra",))) == {"Loss/extra#2"}
+    assert set(learner.minimize(down(module.weight.sum), BATCH, ("extra",))) == {"Loss/extra#2"}
 
 
 def test_minimize_drops_the_gradients_of_the_step_before(build):
     learner, extension, module = build()
     for _ in range(2):
-        learner.minimize(0.0 * module.weight.sum(), BATCH, {"scale": 1.0})
+        learner.minimize(down(lambda: 0.0 * module.weight.sum()), BATCH)
     assert [gradient for _, gradient in extension.noted] == [3.0, 6.0, 3.0, 6.0]
 
 
@@ -92,7 +96,7 @@ def test_train_reaches_modules_and_extensions(build):
 def test_load_state_dict_that_does_not_fit_loads_nothing(build):
     learner, _, module = build()
     other, _, trained = build("adam")
-    other.minimize(trained.weight.sum(), BATCH, {"scale": 1.0})
+    other.minimize(down(trained.weight.sum), BATCH)
     with pytest.raises(CheckpointError, match="^the checkpoint was made with the optimizer 'adam', this run has 'sgd'"):
         learner.load_state_dict(other.state_dict())
     assert module.weight.item() == 1.0
@@ -100,8 +104,8 @@ def test_load_state_dict_that_does_not_fit_loads_nothing(build):
 
 def test_state_round_trip_goes_on_alike(build):
     (first, _, trained), (second, _, restored) = build("adam"), build("adam")
-    first.minimize(trained.weight.sum(), BATCH, {"scale": 1.0})
+    first.minimize(down(trained.weight.sum), BATCH)
     second.load_state_dict(first.state_dict())
     for learner, module in ((first, trained), (second, restored)):
-        learner.minimize(module.weight.square().sum(), BATCH, {"scale": -2.0})
+        learner.minimize(down(lambda: module.weight.square().sum(), scale=-2.0), BATCH)
     assert torch.equal(trained.weight, restored.weight)

@@ -9,6 +9,8 @@ import torch
 
 from rslcore.seeding import get_rng_state, seed_everything, set_rng_state
 
+CPU = torch.device("cpu")
+
 
 def draw():
     return random.random(), numpy.random.rand(), numpy.random.randn(), torch.rand(1).item()
@@ -23,15 +25,15 @@ def test_seed_everything_repeats_every_generator():
 
 def test_rng_state_round_trip_goes_on_alike():
     draw()
-    state = get_rng_state()
+    state = get_rng_state(CPU)
     expected = draw()
-    set_rng_state(state)
+    set_rng_state(state, CPU)
     assert draw() == expected
 
 
 def test_rng_state_is_safe_to_load(tmp_path):
-    torch.save(get_rng_state(), tmp_path / "rng.pt")
+    torch.save(get_rng_state(CPU), tmp_path / "rng.pt")
     state = torch.load(tmp_path / "rng.pt", weights_only=True)
     expected = draw()
-    set_rng_state(state)
+    set_rng_state(state, CPU)
     assert draw() == expected
