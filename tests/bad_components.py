@@ -195,7 +195,7 @@ class BadRunner(OnPolicyRunner):
 
     def learn(self):
         if self.config.fault == "saves":
-            self.session.save_checkpoint = lambda state: None
+            self.session.save_checkpoint = lambda *arguments: None
         if self.config.fault == "context":
             self.algorithm.rollout_context = torch.no_grad
         if self.config.fault == "stop":
@@ -295,7 +295,7 @@ class BadAlgorithm(PPO):
 
     def __init__(self, config, context, policy, storage):
         super().__init__(config, context, policy, storage)
-        self.count = 0
+        self.count = self.steps = 0
         if config.fault == "extensions":
             self.extensions = ()
 
@@ -308,7 +308,8 @@ class BadAlgorithm(PPO):
             actions = actions.detach().clone().requires_grad_()
         if self.config.fault == "reads":
             assert actions.isfinite().all()
-        return actions
+        self.steps += 1
+        return actions + self.steps if self.config.fault in ("local", "remembers") else actions
 
     def process_env_step(self, step):
         if self.config.fault == "writes":
@@ -330,6 +331,14 @@ class BadAlgorithm(PPO):
     def state_dict(self):
         state = super().state_dict()
         return {**state, "count": object()} if self.config.fault == "impure" else state
+
+    def local_state_dict(self):
+        state = super().local_state_dict()
+        return {**state, "steps": self.steps} if self.config.fault == "remembers" else state
+
+    def load_local_state_dict(self, state, same_episodes):
+        super().load_local_state_dict(state, same_episodes)
+        self.steps = state.get("steps", 0)
 
     def load_state_dict(self, state):
         if self.config.fault == "misfit":
@@ -391,3 +400,7 @@ class BadExtension(FakeExtension):
 
     def state_dict(self):
         return {"rows": 0} if self.config.fault == "state" else super().state_dict()
+
+    def load_local_state_dict(self, state, same_episodes):
+        if self.config.fault != "local":
+            super().load_local_state_dict(state, same_episodes or self.config.fault == "remembers")

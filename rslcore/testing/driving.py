@@ -10,10 +10,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import AlgorithmComponent, ExperimentConfig, NetworkComponent
+from rslcore.config import AlgorithmComponent
 from rslcore.context import Context
 from rslcore.protocols import Algorithm, Env
-from rslcore.registry import Registry
 from rslcore.seeding import seed_everything
 
 
@@ -56,13 +55,6 @@ class Drive:
             self.iteration += 1
         return metrics
 
-    def restart(self, env: Env, seed: int) -> None:
-        """Go on in a fresh env, with the random numbers of a seed, as a resumed run does."""
-        self.algorithm.reset()
-        self.algorithm.train_mode()
-        seed_everything(seed)
-        self.env, self.obs = env, env.reset()
-
 
 def make_env(context: Context) -> Env:
     """The run's env once more."""
@@ -87,25 +79,6 @@ def drive(context: Context, component: AlgorithmComponent | None = None, seed: i
     obs = env.reset()
     algorithm.train_mode()
     return Drive(algorithm, env, context.num_steps_per_env, obs)
-
-
-def remembers(config: ExperimentConfig, registry: Registry) -> bool:
-    """Whether more than a state is there when a run goes on: networks that are recurrent, or a replay.
-
-    What of a replay is saved, its options say.
-    """
-    storage = registry.factory("storage", config.storage.name)
-    return _is_recurrent(config.policy, registry) or not hasattr(storage, "mini_batches")
-
-
-def _is_recurrent(config: Any, registry: Registry) -> bool:
-    if isinstance(config, NetworkComponent):
-        return hasattr(registry.factory("network", config.name), "state_specs")
-    if isinstance(config, tuple):
-        return any(_is_recurrent(item, registry) for item in config)
-    if not attrs.has(type(config)):
-        return False
-    return any(_is_recurrent(getattr(config, field.name), registry) for field in attrs.fields(type(config)))
 
 
 def forgets_only_the_done(

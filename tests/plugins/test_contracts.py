@@ -100,9 +100,10 @@ TestFastSac = make_case(
     component={"name": "fast_sac", "num_updates": 4, "batch_size": 16, "learning_starts": 32},
     env=BOUNDED,
     policy=SOFT,
-    storage=REPLAY,
+    storage={**REPLAY, "save": True},
 )
 TestReplay = make_case(ReplayStorageContract, component=REPLAY)
+TestReplaySaved = make_case(ReplayStorageContract, component={**REPLAY, "save": True})
 
 TestRnd = make_case(
     ExtensionContract, component={"name": "rnd", "state_normalization": True, "reward_normalization": True}

@@ -21,11 +21,12 @@ from rslcore.evaluation import load_policy
 from rslcore.extension import Extension
 from rslcore.registry import Registry
 from rslcore.specs import TensorSpec
-from rslcore.testing.contracts.algorithm import expect_few_reads, expect_resumes, expect_same_for_a_seed, expect_trains
+from rslcore.testing.contracts.algorithm import expect_few_reads, expect_same_for_a_seed, expect_trains
 from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.defaults import COMPONENTS
 from rslcore.testing.driving import Drive, drive, forgets_only_the_done
 from rslcore.testing.inputs import make_observations
+from rslcore.testing.resuming import expect_begins_anew, expect_goes_on
 from rslcore.testing.spying import Call, Spy, SpyRegistry, read_only
 from rslcore.testing.values import copied, difference, expect, expect_plain_state, reason, shown
 
@@ -213,9 +214,35 @@ class ExtensionContract(Contract):
         """It stands in a checkpoint."""
         expect_plain_state(spied[0].extension.state_dict(), type(spied[0].extension).__name__)
 
-    def test_goes_on_where_it_stopped(self, start: Callable[..., Drive], context: Context) -> None:
-        """Saved and loaded, beside another extension."""
-        expect_resumes(start, context, "A run with the extension")
+    def test_goes_on_where_it_stopped(self, start: Callable[..., Drive]) -> None:
+        """Saved and loaded, beside another extension, with the same episodes."""
+        expect_goes_on(start, "A run with the extension")
+
+    def test_goes_on_with_new_episodes(
+        self, start: Callable[..., Drive], spied: tuple[Spy, Any], context: Context
+    ) -> None:
+        """What `before_act` keeps of the episodes before is forgotten then."""
+        expect_begins_anew(start, "A run with the extension")
+        extension = spied[0].extension
+        first, second = (
+            make_observations(context.env_spec, context.env_spec.num_envs, context.device, seed) for seed in (1, 2)
+        )
+
+        def forget_by_loading() -> None:
+            extension.load_local_state_dict(extension.local_state_dict(), same_episodes=False)
+
+        results = []
+        for forget in (lambda: extension.reset(None), forget_by_loading):
+            extension.before_act(first)
+            forget()
+            torch.manual_seed(0)  # acting may draw
+            results.append(copied(extension.before_act(second)))
+        gap = difference(results[0], results[1])
+        expect(
+            gap is None,
+            "Without `same_episodes`, `load_local_state_dict` lets the extension forget as `reset(None)` does. What "
+            f"`before_act` returned then was something else: {gap}; leave out what is of episodes.",
+        )
 
     def test_unknown_groups_are_a_config_error(self, build: Callable[..., Any], context: Context) -> None:
         """An env without what it reads is a mistake of the config, said when it is built."""

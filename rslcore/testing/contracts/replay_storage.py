@@ -84,7 +84,7 @@ class ReplayStorageContract(StorageContract):
         state = filled.storage.state_dict()
         expect_plain_state(state, type(filled.storage).__name__)
         other = FilledReplay(build(), context, num_steps=0).storage
-        other.load_state_dict(through_a_file(state))
+        other.load_state_dict(through_a_file(state), same_episodes=True)
         expect(
             other.num_transitions in (0, filled.storage.num_transitions),
             f"A resumed run gets back all that was held, {filled.storage.num_transitions} rows, or nothing. It got "

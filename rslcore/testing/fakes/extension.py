@@ -86,6 +86,15 @@ class FakeExtension(Extension):
         """The inverse of `state_dict`."""
         self._rows = state["rows"]
 
+    def local_state_dict(self) -> dict[str, Any]:
+        """The steps of the running episodes."""
+        return {"steps": self._steps}
+
+    def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
+        """The inverse of `local_state_dict`; new episodes have no steps behind them."""
+        steps = state["steps"].to(self.context.device)
+        self._steps = steps if same_episodes else torch.zeros_like(steps)
+
     def _with_steps(self, obs: TensorDict) -> TensorDict:
         seen = obs.clone(recurse=False)
         seen[GROUP] = self._steps.unsqueeze(-1).clone()
