@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from tensordict import TensorDict
@@ -22,6 +24,10 @@ BATCH = Batch({}, TensorDict({}, batch_size=[1]), 1)
 def down(loss, scale=1.0):
     """A function of a batch: a loss, and what extensions see of it."""
     return lambda batch: (loss(), {"scale": scale})
+
+
+def squares(module):
+    return module.weight.square().sum()
 
 
 class Noted(Extension):
@@ -107,5 +113,5 @@ def test_state_round_trip_goes_on_alike(build):
     first.minimize(down(trained.weight.sum), BATCH)
     second.load_state_dict(first.state_dict())
     for learner, module in ((first, trained), (second, restored)):
-        learner.minimize(down(lambda: module.weight.square().sum(), scale=-2.0), BATCH)
+        learner.minimize(down(partial(squares, module), scale=-2.0), BATCH)
     assert torch.equal(trained.weight, restored.weight)

@@ -37,16 +37,16 @@ def train_small(small_config, tmp_path, *overrides, **options):
     return train(small_config(*overrides), log_root=tmp_path, quiet=True, **options)
 
 
-def load_state(result):
-    return load_checkpoint(result.path / f"model_{result.iteration}.pt").algorithm
+def load(result):
+    return load_checkpoint(result.path / f"model_{result.iteration}.pt")
 
 
-def replay_rows(state, name="amp"):
-    return state["extensions"][name]["replay"]["rows"]
+def replay_rows(local_state, name="amp"):
+    return local_state["extensions"][name]["replay"]["rows"]
 
 
 def replayed(result, name="amp"):
-    return replay_rows(load_state(result), name)
+    return replay_rows(load(result).ranks[0]["algorithm"], name)
 
 
 def test_train_pairs_only_what_follows_in_one_episode(small_config, amp, tmp_path):
@@ -82,7 +82,7 @@ def test_train_with_rnd_and_a_second_amp_keeps_them_apart(small_config, amp, tmp
     names = ("style_reward", "policy_output", "reference_output", "gradient_penalty", "accuracy")
     assert {f"AMP{number}/{name}" for name in names for number in ("", "#2")} <= set(result.metrics)
     assert {"Loss/rnd", "Episode/amp_style_return", "Episode/amp#2_style_return"} <= set(result.metrics)
-    state = load_state(result)
+    state = load(result).algorithm
     assert set(state["modules"]) == {"policy", "amp", "amp#2", "rnd"}
     assert torch.equal(replayed(result), replayed(result, "amp#2"))
 
@@ -106,11 +106,11 @@ def test_train_resumed_goes_on_with_the_replay_buffer(small_config, amp, tmp_pat
     overrides = (*COUNT, f"algorithm.extensions=[{amp()}, {{name: rnd}}]")
     first = train_small(small_config, tmp_path, *overrides)
     second = train(small_config(*overrides, "iterations=4"), resume=first.path, quiet=True)
-    before, after = load_state(first), load_state(second)
     rows = replayed(second)
     assert len(rows) == 4 * 8 * 4
-    assert torch.equal(rows[: 3 * 8 * 4], replay_rows(before))
-    counts = [state["modules"]["amp"]["module"]["normalizer.count"].item() for state in (before, after)]
+    assert torch.equal(rows[: 3 * 8 * 4], replayed(first))
+    states = [load(result).algorithm for result in (first, second)]
+    counts = [state["modules"]["amp"]["module"]["normalizer.count"].item() for state in states]
     assert counts == [3 + 3 * 2 * 32, 3 + 4 * 2 * 32]  # 3 of the reference, then steps and as many reference frames
 
 
@@ -119,13 +119,16 @@ def test_train_beside_rnd_goes_on_from_its_state_as_without_interruption(small_c
     overrides = ("algorithm.schedule=adaptive", f"algorithm.extensions=[{amp(replay_size=40)}, {{name: rnd}}]")
     first, second = (build(small_config(*COUNT, *overrides)) for _ in range(2))
     learn(*first)
-    state = first[0].state_dict()
+    state, local_state = first[0].state_dict(), first[0].local_state_dict()
     second[0].load_state_dict(state)
+    second[0].load_local_state_dict(local_state, same_episodes=False)
     assert_equal(second[0].state_dict(), state)
+    assert_equal(second[0].local_state_dict()["extensions"], local_state["extensions"])
     for algorithm, _ in (first, second):
         learn(algorithm, build(small_config(*COUNT))[1])
     assert_equal(second[0].state_dict(), first[0].state_dict())
-    assert not torch.equal(replay_rows(first[0].state_dict()), replay_rows(state))
+    assert_equal(second[0].local_state_dict(), first[0].local_state_dict())
+    assert not torch.equal(replay_rows(first[0].local_state_dict()), replay_rows(local_state))
 
 
 def build(config):

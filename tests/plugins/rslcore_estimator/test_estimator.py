@@ -68,11 +68,37 @@ def test_reset_twice_before_an_observation_forgets_both(build):
     assert estimates(extension, observe(10.0, 20.0)) == pytest.approx([30.0, 60.0])
 
 
-@pytest.mark.parametrize("forget", [lambda e: e.reset(None), lambda e: e.load_state_dict({})], ids=["reset", "load"])
+@pytest.mark.parametrize(
+    "forget",
+    [lambda e: e.reset(None), lambda e: e.load_local_state_dict(e.local_state_dict(), same_episodes=False)],
+    ids=["reset", "load"],
+)
 def test_all_histories_are_forgotten(build, forget):
     extension = build()
     estimates(extension, observe(1.0, 2.0))
     forget(extension)
+    assert estimates(extension, observe(10.0, 20.0)) == pytest.approx([30.0, 60.0])
+
+
+@pytest.mark.parametrize("ended", [None, torch.tensor([False, True])], ids=["running", "one_ended"])
+def test_local_state_has_the_histories_of_the_same_episodes(build, ended):
+    extension = build()
+    estimates(extension, observe(1.0, 2.0))
+    if ended is not None:
+        extension.reset(ended)
+    state = extension.local_state_dict()
+    expected = estimates(extension, observe(10.0, 20.0))
+    assert expected == pytest.approx([12.0, 24.0] if ended is None else [12.0, 60.0])
+    estimates(extension, observe(100.0, 200.0))
+    extension.load_local_state_dict(state, same_episodes=True)
+    assert estimates(extension, observe(10.0, 20.0)) == expected
+
+
+def test_local_state_before_the_first_observation_has_no_histories(build):
+    extension = build()
+    state = extension.local_state_dict()
+    estimates(extension, observe(1.0, 2.0))
+    extension.load_local_state_dict(state, same_episodes=True)
     assert estimates(extension, observe(10.0, 20.0)) == pytest.approx([30.0, 60.0])
 
 

@@ -155,7 +155,7 @@ def test_losses_give_gradients_to_those_that_they_are_for(build, small_sac):
     collect(env, sac, 8)
     batch = sac.storage.sample(16, 1, 0.9)
     torch.manual_seed(0)
-    sac._update_batch(batch)
+    sac.learner.minimize(sac._loss, batch)
     gradients = {name: parameter.grad.clone() for name, parameter in sac.policy.critics.named_parameters()}
     _, again = build(small_sac("algorithm.optimizer=sgd", "algorithm.learning_rate=0.01"))
     torch.manual_seed(0)
@@ -313,9 +313,9 @@ def test_train_evaluate_and_load_a_policy(small_sac, tmp_path):
 
 def test_resumed_run_acts_with_its_policy_while_the_replay_fills(small_sac, tmp_path):
     result = train(small_sac("iterations=4"), log_root=tmp_path, quiet=True)
-    state = load_checkpoint(result.path / "model_4.pt").algorithm
-    assert state["has_learned"]
-    assert state["storage"] == {}
+    checkpoint = load_checkpoint(result.path / "model_4.pt")
+    assert checkpoint.algorithm["has_learned"]
+    assert checkpoint.ranks[0]["algorithm"]["storage"] == {}
     again = train(small_sac("iterations=5"), log_root=tmp_path, resume=result.path, quiet=True)
     assert "Loss/critic" in again.metrics  # 32 transitions an iteration are enough
 
@@ -323,9 +323,11 @@ def test_resumed_run_acts_with_its_policy_while_the_replay_fills(small_sac, tmp_
 def test_saved_replay_is_learned_from_at_once(build, small_sac, tmp_path):
     overrides = ("storage.save=true", "algorithm.learning_starts=100")
     result = train(small_sac("iterations=4", *overrides), log_root=tmp_path, quiet=True)
-    state = load_checkpoint(result.path / "model_4.pt").algorithm
+    checkpoint = load_checkpoint(result.path / "model_4.pt")
     _, sac = build(small_sac(*overrides))
-    sac.load_state_dict(state)
+    sac.load_state_dict(checkpoint.algorithm)
+    assert sac.storage.num_transitions == 0
+    sac.load_local_state_dict(checkpoint.ranks[0]["algorithm"], same_episodes=True)
     assert sac.storage.num_transitions == 4 * 8 * 4
     again = train(small_sac("iterations=5", *overrides), log_root=tmp_path, resume=result.path, quiet=True)
     assert "Loss/critic" in again.metrics

@@ -262,7 +262,12 @@ def test_bootstrap_from_the_last_value_is_that_of_the_observation_before(build):
 def test_update_shuffles_as_the_option_says(build, monkeypatch, shuffle, same):
     env, ppo = build(f"algorithm.shuffle={shuffle}", "algorithm.num_learning_epochs=2", "algorithm.num_mini_batches=2")
     seen = []
-    monkeypatch.setattr(ppo, "_update_minibatch", lambda batch: seen.append(batch.obs["policy"]))
+
+    def note(loss, batch, own_losses):
+        seen.append(batch.obs["policy"])
+        return {}
+
+    monkeypatch.setattr(ppo.learner, "minimize", note)
     ppo.update(collect(env, ppo))
     assert len(seen) == 4
     assert torch.equal(torch.cat(seen[:2]), torch.cat(seen[2:])) == same

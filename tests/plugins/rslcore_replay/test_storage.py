@@ -224,42 +224,75 @@ def test_state_is_empty_by_default(make_replay):
     storage = make_replay()
     fill(storage, range(3))
     assert storage.state_dict() == {}
-    storage.load_state_dict({})
+    storage.load_state_dict({}, same_episodes=True)
     assert storage.num_transitions == 6
 
 
-@pytest.mark.parametrize("num_written", [3, 6])
-def test_saved_state_goes_on_with_new_episodes(make_replay, num_written):
+@pytest.mark.parametrize("same_episodes", [True, False], ids=["same", "new"])
+@pytest.mark.parametrize("num_written", [3, 4, 6])
+def test_saved_state_goes_on_with_the_episodes_or_with_new_ones(make_replay, num_written, same_episodes):
     storage, restored = make_replay(steps=4, save=True), make_replay(steps=4, save=True)
     fill(storage, range(num_written), terminated={(2, 1)})
-    restored.load_state_dict(storage.state_dict())
+    restored.load_state_dict(storage.state_dict(), same_episodes)
     assert restored.num_transitions == storage.num_transitions
     assert restored.state_dict().keys() == storage.state_dict().keys()
     assert windows(restored, num_steps=3) == windows(storage, num_steps=3)
+    fill(storage, [num_written])
     fill(restored, [num_written])
     first = (num_written - 1) * N
-    assert windows(restored, num_steps=3)[first] == (first, float(first), 0.5)  # not into the new episode
+    after = first + N
+    into_the_next = (after, first + 0.5 * after, 0.25)
+    assert windows(storage, num_steps=3)[first] == into_the_next
+    assert windows(restored, num_steps=3)[first] == (into_the_next if same_episodes else (first, float(first), 0.5))
+
+
+@pytest.mark.parametrize("num_written", [3, 4, 6])
+def test_saved_state_draws_the_same_rows(make_replay, num_written):
+    storage, restored = make_replay(steps=4, save=True), make_replay(steps=4, save=True)
+    fill(storage, range(num_written), ended={(num_written - 1, 1)})
+    restored.load_state_dict(storage.state_dict(), same_episodes=True)
+    drawn = []
+    for replay in (storage, restored):
+        fill(replay, [num_written])
+        torch.manual_seed(1)
+        drawn.append(replay.sample(50, 3, GAMMA))
+    assert torch.equal(drawn[0]["rewards"], drawn[1]["rewards"])
+    assert torch.equal(drawn[0].returns, drawn[1].returns)
+
+
+@pytest.mark.parametrize("num_written", [3, 6])
+def test_state_that_was_loaded_is_saved_again_before_anything_is_written(make_replay, num_written):
+    storage, restored = make_replay(steps=4, save=True), make_replay(steps=4, save=True)
+    fill(storage, range(num_written))
+    state = storage.state_dict()
+    restored.load_state_dict(state, same_episodes=True)
+    again = restored.state_dict()
+    assert again["step"] == state["step"]
+    for name, column in state["columns"].items():
+        assert torch.equal(again["columns"][name], column)
 
 
 def test_saved_state_keeps_which_rows_are_no_transitions(make_replay):
     storage, restored = make_replay(save=True), make_replay()
     fill(storage, range(3), invalid={(1, 1)})
-    restored.load_state_dict(storage.state_dict())
+    restored.load_state_dict(storage.state_dict(), same_episodes=True)
     assert set(windows(restored)) == {0, 1, 2, 4, 5}
 
 
 def test_smaller_ring_takes_the_latest_of_a_saved_state(make_replay):
     storage, smaller = make_replay(save=True), make_replay(steps=2)
     fill(storage, range(5))
-    smaller.load_state_dict(storage.state_dict())
+    smaller.load_state_dict(storage.state_dict(), same_episodes=True)
     assert set(windows(smaller)) == set(range(6, 10))
+    fill(smaller, [5])
+    assert set(windows(smaller)) == set(range(8, 12))
 
 
 def test_saved_state_of_other_envs_is_refused(make_replay):
     storage = make_replay(save=True)
     fill(storage, range(2))
     with pytest.raises(CheckpointError, match=r"replay\.actions is \[2, 1\] in the checkpoint and \[3, 1\] here"):
-        make_replay(num_envs=3).load_state_dict(storage.state_dict())
+        make_replay(num_envs=3).load_state_dict(storage.state_dict(), same_episodes=True)
 
 
 def test_protocol_has_all_that_the_replay_offers(make_replay):

@@ -301,9 +301,10 @@ def test_train_resumed_goes_on_with_everything_that_was_saved(small_config, tmp_
     overrides = (f"algorithm.extensions=[{{name: rnd, {options}}}]",)
     first = train(small_config(*overrides), log_root=tmp_path, quiet=True)
     assert first.metrics["RND/weight"] == pytest.approx(0.1)
-    saved = load_checkpoint(first.path / "model_2.pt").algorithm
-    assert saved["extensions"]["rnd"]["steps"] == 16
-    assert saved["extensions"]["rnd"]["sums"].shape == (4,)
+    checkpoint = load_checkpoint(first.path / "model_2.pt")
+    saved = checkpoint.algorithm
+    assert saved["extensions"]["rnd"] == {"steps": 16}
+    assert checkpoint.ranks[0]["algorithm"]["extensions"]["rnd"]["sums"].shape == (4,)
 
     second = train(small_config(*overrides, "iterations=3"), resume=first.path, quiet=True)
     assert second.metrics["RND/weight"] == pytest.approx(0.7)
@@ -315,12 +316,21 @@ def test_train_resumed_goes_on_with_everything_that_was_saved(small_config, tmp_
     assert steps[1] == 1.5 * steps[0]
 
 
-def test_state_with_sums_of_another_number_of_envs_leaves_them(build):
+@pytest.mark.parametrize("same_episodes", [True, False], ids=["same", "new"])
+def test_local_state_has_the_sums_which_run_over_the_ends_of_episodes(build, same_episodes):
     extension = build(reward_normalization=True)
-    extension.load_state_dict({"steps": 5, "sums": torch.tensor([1.0, 2.0])})
-    assert extension.networks.reward_scale.sums.tolist() == [1.0, 2.0]
-    extension.load_state_dict({"steps": 6, "sums": torch.ones(3)})
-    assert extension.networks.reward_scale.sums.tolist() == [1.0, 2.0]
+    sums = extension.networks.reward_scale.sums
+    sums.copy_(torch.tensor([1.0, 2.0]))
+    state = extension.local_state_dict()
+    sums.zero_()
+    extension.load_local_state_dict(state, same_episodes)
+    assert sums.tolist() == [1.0, 2.0]
+
+
+def test_local_state_of_a_run_without_reward_normalization_leaves_the_sums(build):
+    extension = build(reward_normalization=True)
+    extension.load_local_state_dict({"sums": None}, same_episodes=True)
+    assert extension.networks.reward_scale.sums.tolist() == [0.0, 0.0]
 
 
 def test_train_command_takes_it_by_name(tmp_path, capsys, monkeypatch):

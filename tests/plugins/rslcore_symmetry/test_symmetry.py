@@ -348,14 +348,19 @@ def test_recurrent_policy_mirror_loss_of_the_identity_is_zero(build, augmented):
         assert ppo.update(obs)["Loss/symmetry"].item() == pytest.approx(0.0, abs=1e-10)
 
 
-def test_load_state_dict_lets_the_twins_forget(build):
+@pytest.mark.parametrize("same_episodes", [True, False], ids=["same", "new"])
+def test_local_state_has_what_the_twins_remember_of_the_same_episodes(build, same_episodes):
     overrides = ("algorithm.num_mini_batches=2", *recurrent("gru", "gru"))
     env, ppo = build({"function": "mirrors:pendulum"}, overrides=overrides)
     ppo.update(collect(env, ppo)[2])
     (symmetry,) = ppo.extensions.extensions
-    assert symmetry._twins[0]["actor"]["hidden"].any()
-    ppo.load_state_dict(ppo.state_dict())
-    assert not symmetry._twins[0]["actor"]["hidden"].any()
+    remembered = symmetry._twins[0]["actor"]["hidden"]
+    assert remembered.any()
+    _, other = build({"function": "mirrors:pendulum"}, overrides=overrides)
+    other.load_local_state_dict(ppo.local_state_dict(), same_episodes)
+    (restored,) = other.extensions.extensions
+    expected = remembered if same_episodes else torch.zeros_like(remembered)
+    assert torch.equal(restored._twins[0]["actor"]["hidden"], expected)
 
 
 # Together with others
