@@ -20,6 +20,7 @@ from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
+from rslcore.distributed import row_weight
 from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
 from rslcore.hooks import HOOKS
@@ -186,8 +187,9 @@ class Distillation:
             errors = error(actions, batch["teacher_actions"])
         behavior = errors.mean()
         # The sum over the steps of a window, each a mean over envs: a longer window makes a larger step. Rows that
-        # extensions add are more envs, not more steps.
-        loss = behavior * (batch.num_original / self._num_envs)
+        # extensions add are more envs, not more steps. Of several ranks the learner weighs the rows of each.
+        num_rows = batch.num_original / row_weight(batch.num_original, self.device)
+        loss = behavior * (num_rows / self._num_envs)
         self._means.add({"Loss/behavior": behavior})
 
         return loss, {"params": params, "actions": actions, **self._latent.take()}
