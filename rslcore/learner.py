@@ -66,7 +66,8 @@ class Learner:
                 own = own + weight * extra
             return own
 
-        weighted = self._loss(total) * row_weight(batch.num_original, self.modules.device)
+        batch.weight = row_weight(batch.num_original, self.modules.device)
+        weighted = self._loss(total) * batch.weight
         self.optimizer.zero_grad()
         weighted.backward()
         for after_backward in self.extensions.hooks.after_backward:

@@ -41,10 +41,12 @@ class Means:
         self._totals: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, scalars: Mapping[str, Tensor]) -> None:
-        """Take in the scalars of a minibatch."""
+    def add(self, scalars: Mapping[str, Tensor], weight: Tensor | float = 1.0) -> None:
+        """Take in the scalars of a minibatch; with `Batch.weight`, means over its rows become one over those of all
+        ranks.
+        """
         for name, scalar in scalars.items():
-            scalar = scalar.detach()
+            scalar = scalar.detach() * weight if isinstance(weight, Tensor) else scalar.detach()
             self._totals[name] = self._totals[name] + scalar if name in self._totals else scalar
             self._counts[name] = self._counts.get(name, 0) + 1
 
