@@ -28,6 +28,8 @@ class Batch:
         sequences: How the rows follow one another; None where they are in no order.
         states: For sequences: the state of each recurrent network before them, `{network: {name: [S, ...]}}`.
         samples: What the `samplers` of extensions drew for this minibatch, by name.
+        weight: What a mean over the original rows is to be multiplied with, so that the mean over ranks is one over the
+            rows of all; the learner sets it.
     """
 
     columns: dict[str, Tensor]
@@ -36,6 +38,7 @@ class Batch:
     sequences: Sequences | None = None
     states: dict[str, State] = attrs.field(factory=dict)
     samples: dict[str, Any] = attrs.field(factory=dict)
+    weight: Tensor | float = 1.0
 
     def __getitem__(self, name: str) -> Tensor:
         return self.columns[name]

@@ -12,25 +12,33 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as torch_distributed
+from torch.nn.parallel import DistributedDataParallel
 
 from rslcore.errors import LostRankError, RankError
 
 T = TypeVar("T")
 
+_ALONE = ContextVar("alone", default=False)
+
 
 def num_ranks() -> int:
     """Number of processes that train together."""
-    return torch_distributed.get_world_size() if torch_distributed.is_initialized() else 1
+    return torch_distributed.get_world_size() if _is_one_of_several() else 1
 
 
 def rank() -> int:
     """Which of them this one is, counted from 0."""
-    return torch_distributed.get_rank() if torch_distributed.is_initialized() else 0
+    return torch_distributed.get_rank() if _is_one_of_several() else 0
+
+
+def _is_one_of_several() -> bool:
+    return torch_distributed.is_initialized() and not _ALONE.get()
 
 
 def is_main() -> bool:
@@ -54,6 +62,16 @@ def local_ranks() -> int:
 
 
 @contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Do something that the other ranks do not do, such as to load a policy: in the context there is one rank."""
+    before = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(before)
+
+
+@contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[None]:
     """Be one of the processes that torchrun has started, while the context lasts; nothing if it has started one.
 
@@ -74,6 +92,14 @@ def joined(device: torch.device) -> Iterator[None]:
     except (RuntimeError, ValueError) as error:  # ValueError: the environment lacks a variable
         reason = str(error).strip().partition("\n")[0]
         raise RankError(f"the processes of this run cannot find one another: {reason}") from error
+    with _lost_ranks_named():
+        yield
+    torch_distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _lost_ranks_named() -> Iterator[None]:
+    """Say so where others have ended. What waits for them does it at once: it may be called by the code of a plugin."""
     this = rank()
     try:
         yield
@@ -81,7 +107,6 @@ def joined(device: torch.device) -> Iterator[None]:
         if _is_of_connection(error):
             raise LostRankError(f"rank {this} ends because another rank has ended") from error
         raise
-    torch_distributed.destroy_process_group()
 
 
 def _is_of_connection(error: RuntimeError) -> bool:
@@ -93,11 +118,12 @@ def _is_of_connection(error: RuntimeError) -> bool:
 # Tensors
 
 
+@_lost_ranks_named()
 def sum_over_ranks(tensor: Tensor) -> Tensor:
     """The sum of the tensors of all ranks, which have one shape."""
     if num_ranks() == 1:
         return tensor
-    total = tensor.detach().clone()
+    total = tensor.detach().clone(memory_format=torch.contiguous_format)  # on all ranks, however theirs lie in memory
     torch_distributed.all_reduce(total)
     return total
 
@@ -129,7 +155,7 @@ def merged_moments(rows: Tensor) -> tuple[Tensor | int, Tensor, Tensor]:
 
     Chan, Golub and LeVeque 1983. The sums travel in double precision, in which nothing is lost.
     """
-    if num_ranks() == 1:
+    if num_ranks() == 1 and len(rows):
         variance, mean = torch.var_mean(rows, dim=0, correction=0)
         return len(rows), mean, variance
     sums = rows.double()
@@ -144,16 +170,22 @@ def merged_moments(rows: Tensor) -> tuple[Tensor | int, Tensor, Tensor]:
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace gradients by their mean over ranks.
 
-    For an optimizer that is stepped down a loss of its own. Losses that go through `Extension.losses` need it not.
+    For an optimizer that is stepped down a loss of its own. Losses that go through `Extension.losses` need it not. A
+    gradient that is missing counts as zero: on another rank it may be there.
     """
     if num_ranks() == 1:
         return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        gradients.append(parameter.grad)
     flat = sum_over_ranks(torch.cat([gradient.reshape(-1) for gradient in gradients])) / num_ranks()
     for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
 
 
+@_lost_ranks_named()
 def copy_from_main(tensors: Iterable[Tensor]) -> None:
     """Overwrite tensors by those of rank 0."""
     if num_ranks() > 1:
@@ -161,9 +193,19 @@ def copy_from_main(tensors: Iterable[Tensor]) -> None:
             torch_distributed.broadcast(tensor.detach(), src=0)
 
 
+@_lost_ranks_named()
+def average_gradients_of(module: nn.Module) -> nn.Module:
+    """A module that does the same, and whose gradients are averaged over ranks while they are computed."""
+    if num_ranks() == 1:
+        return module
+    # Which parameters take part may differ from loss to loss.
+    return DistributedDataParallel(module, find_unused_parameters=True)
+
+
 # What lies on the host
 
 
+@_lost_ranks_named()
 def gather(value: T) -> list[T]:
     """The values of all ranks, in their order."""
     if num_ranks() == 1:
@@ -173,6 +215,7 @@ def gather(value: T) -> list[T]:
     return values
 
 
+@_lost_ranks_named()
 def gather_on_main(value: T) -> list[T]:
     """The same on rank 0, for what is large; the others get an empty list."""
     if num_ranks() == 1:
@@ -182,6 +225,7 @@ def gather_on_main(value: T) -> list[T]:
     return values or []
 
 
+@_lost_ranks_named()
 def from_main(value: T) -> T:
     """The value that rank 0 has."""
     if num_ranks() == 1:

@@ -18,6 +18,7 @@ from torch import Tensor
 from rslcore.config import ExperimentConfig, structure, unstructure
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
+from rslcore.distributed import alone
 from rslcore.errors import CheckpointError, listed
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config
@@ -261,9 +262,10 @@ def _load(
 
 
 def _policy(context: Context, state: Mapping[str, Any]) -> InferencePolicy:
-    algorithm = build_algorithm(context)
-    algorithm.load_state_dict(state)
-    algorithm.eval_mode()
+    with alone():  # acting is nothing that ranks do together: one of them may load a policy by itself
+        algorithm = build_algorithm(context)
+        algorithm.load_state_dict(state)
+        algorithm.eval_mode()
     return InferencePolicy(algorithm, context)
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from rslcore.batch import Batch
-from rslcore.distributed import copy_from_main, num_ranks, row_weight
+from rslcore.distributed import average_gradients_of, copy_from_main, row_weight
 from rslcore.extension_list import ExtensionList
 from rslcore.modules import ModuleTable
 from rslcore.optim import Optimizer
@@ -35,12 +34,9 @@ class Learner:
         self.modules = modules
         self.optimizer = optimizer
         self.extensions = extensions
-        self._loss: nn.Module = _Loss(modules)
-        if num_ranks() > 1:
-            for entry in modules:
-                copy_from_main(value for value in entry.module.state_dict().values() if isinstance(value, Tensor))
-            # Which parameters take part may differ from loss to loss.
-            self._loss = DistributedDataParallel(self._loss, find_unused_parameters=True)
+        for entry in modules:
+            copy_from_main(value for value in entry.module.state_dict().values() if isinstance(value, Tensor))
+        self._loss = average_gradients_of(_Loss(modules))
 
     def minimize(
         self,
@@ -70,7 +66,8 @@ class Learner:
                 own = own + weight * extra
             return own
 
-        weighted = self._loss(total) * row_weight(batch.num_original, self.modules.device)
+        batch.weight = row_weight(batch.num_original, self.modules.device)
+        weighted = self._loss(total) * batch.weight
         self.optimizer.zero_grad()
         weighted.backward()
         for after_backward in self.extensions.hooks.after_backward:

@@ -41,10 +41,12 @@ class Means:
         self._totals: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, scalars: Mapping[str, Tensor]) -> None:
-        """Take in the scalars of a minibatch."""
+    def add(self, scalars: Mapping[str, Tensor], weight: Tensor | float = 1.0) -> None:
+        """Take in the scalars of a minibatch; with `Batch.weight`, means over its rows become one over those of all
+        ranks.
+        """
         for name, scalar in scalars.items():
-            scalar = scalar.detach()
+            scalar = scalar.detach() * weight if isinstance(weight, Tensor) else scalar.detach()
             self._totals[name] = self._totals[name] + scalar if name in self._totals else scalar
             self._counts[name] = self._counts.get(name, 0) + 1
 
@@ -100,19 +102,17 @@ class EpisodeStatistics:
         rewards, dones, valid = (
             buffer[: self._step].cpu().numpy() for buffer in (self._rewards, self._dones, self._valid)
         )
-        returns: list[float] = []
-        lengths: list[int] = []
-        for row in range(self._step):
+        returns: list[list[float]] = []
+        lengths: list[list[int]] = []
+        for row, ended in enumerate(dones):
             self._running_returns += rewards[row] * valid[row]
             self._running_lengths += valid[row]
-            if (ended := dones[row]).any():
-                returns += self._running_returns[ended].tolist()
-                lengths += self._running_lengths[ended].tolist()
-                self._running_returns[ended] = 0.0
-                self._running_lengths[ended] = 0
+            returns.append(self._running_returns[ended].tolist())
+            lengths.append(self._running_lengths[ended].tolist())
+            self._running_returns[ended] = 0.0
+            self._running_lengths[ended] = 0
         sums = {name: each.collect(dones, valid) for name, each in self._sums.items()}
-        for ended in gather(_Ended(returns, lengths, sums)):
-            self._take_in(ended)
+        self._take_in(gather(_Ended(returns, lengths, sums)))
         self._step = 0
         self._valid.fill_(True)
         metrics = self._collect_log()
@@ -122,11 +122,14 @@ class EpisodeStatistics:
             metrics["Train/mean_episode_length"] = sum(self.lengths) / len(self.lengths)
         return metrics
 
-    def _take_in(self, ended: _Ended) -> None:
-        self.returns.extend(ended.returns)
-        self.lengths.extend(ended.lengths)
-        for name, values in ended.sums.items():
-            self._sums_of(name).latest.extend(values)
+    def _take_in(self, ranks: Sequence[_Ended]) -> None:
+        """Step by step, so that the latest episodes are those of all ranks."""
+        for row in range(self._step):
+            for ended in ranks:
+                self.returns.extend(ended.returns[row])
+                self.lengths.extend(ended.lengths[row])
+                for name, values in ended.sums.items():
+                    self._sums_of(name).latest.extend(values[row])
 
     def _sums_of(self, name: str) -> EpisodeSums:
         if name not in self._sums:
@@ -175,11 +178,11 @@ class EpisodeStatistics:
 
 @attrs.frozen
 class _Ended:
-    """The episodes of one rank that ended in an iteration: their returns, lengths and sums of other quantities."""
+    """The episodes of one rank that ended with each step: their returns, lengths and sums of other quantities."""
 
-    returns: list[float]
-    lengths: list[int]
-    sums: dict[str, list[float]]
+    returns: list[list[float]]
+    lengths: list[list[int]]
+    sums: dict[str, list[list[float]]]
 
 
 class EpisodeSums:
@@ -195,15 +198,14 @@ class EpisodeSums:
         self.latest: deque[float] = deque(maxlen=window)
         self.running = numpy.zeros(like.shape[1])
 
-    def collect(self, dones: numpy.ndarray[Any, Any], valid: numpy.ndarray[Any, Any]) -> list[float]:
-        """The sums of the episodes that ended since the last call, given where, and which rows are transitions."""
+    def collect(self, dones: numpy.ndarray[Any, Any], valid: numpy.ndarray[Any, Any]) -> list[list[float]]:
+        """The sums of the episodes that ended with each step, given where, and which rows are transitions."""
         values = self.buffer[: len(dones)].cpu().numpy()
-        ended_sums: list[float] = []
+        ended_sums: list[list[float]] = []
         for row, ended in enumerate(dones):
             self.running += values[row] * valid[row]
-            if ended.any():
-                ended_sums += self.running[ended].tolist()
-                self.running[ended] = 0.0
+            ended_sums.append(self.running[ended].tolist())
+            self.running[ended] = 0.0
         self.buffer.zero_()
         return ended_sums
 

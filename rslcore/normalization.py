@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rslcore.distributed import merged_moments, num_ranks
+from rslcore.distributed import merged_moments
 
 
 class EmpiricalNormalization(nn.Module):
@@ -42,13 +42,11 @@ class EmpiricalNormalization(nn.Module):
     @torch.no_grad()
     def update(self, rows: Tensor) -> None:
         """Merge rows `[B, D]` of all ranks into the statistics (Chan, Golub and LeVeque 1983, equation 2.1)."""
-        if not len(rows) and num_ranks() == 1:
-            return
         count, mean, variance = merged_moments(rows)
         # Stopping is a count of 0 rows, not a branch, which would read `self.count` on the host.
         merged = count if self.until is None else count * (self.count < self.until)
         self.count += merged
-        share = (merged / self.count).to(mean.dtype)
+        share = (merged / self.count.clamp(min=1.0)).to(mean.dtype)
         delta = mean - self.mean
         self.mean.add_(share * delta)
         self.variance.add_(share * (variance - self.variance + delta.square() * (1.0 - share)))

@@ -90,7 +90,8 @@ def train(
         resumed = from_main(find_resumed(resume, launch, config, registry) if is_main() else None)
         seed_everything(config.seed)  # what is built is the same on all ranks
         result = _build_and_run(config, registry, device, resumed, launch, run_name, Path(log_root), quiet)
-        launch.forget()
+        if is_main():
+            launch.forget()
         return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from rslcore.training import train
 
 sys.path.insert(0, str(Path(__file__).parent))
 import envs
+from ranks import RankPool, backends
 
 envs.register()
 
@@ -98,3 +99,17 @@ def pendulum_student(
         )
 
     return load
+
+
+@pytest.fixture(scope="session", params=backends(2))
+def two_ranks(request: pytest.FixtureRequest) -> Iterator[RankPool]:
+    """Two processes that train together, see `ranks`."""
+    with RankPool(2, request.param) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session", params=backends(4))
+def four_ranks(request: pytest.FixtureRequest) -> Iterator[RankPool]:
+    """Four of them."""
+    with RankPool(4, request.param) as pool:
+        yield pool

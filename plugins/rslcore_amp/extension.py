@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
-from rslcore.distributed import num_ranks, rank
+from rslcore.distributed import num_ranks, rank, sum_over_ranks
 from rslcore.errors import ExtensionError
 from rslcore.metrics import Means
 from rslcore.observations import concatenate, vector_size
@@ -78,7 +78,8 @@ class Amp(Extension):
         self._steps.clear()
         self._rollout = pairs[linked]  # a host read, the only one of an iteration
         self.replay.add(self._rollout)
-        self._means.add({f"{self._section}/style_reward": style.sum() / max(len(self._rollout), 1)})
+        total, num_linked = sum_over_ranks(torch.stack([style.sum(), linked.sum().float()]))
+        self._means.add({f"{self._section}/style_reward": total / num_linked.clamp(min=1.0)})
         if not len(self.replay):
             raise ExtensionError(
                 f"'{self._name}' has seen no step whose two observations are of one episode, "

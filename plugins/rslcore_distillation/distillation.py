@@ -145,7 +145,7 @@ class Distillation:
         window = min(config.gradient_length, self._num_steps)
         num_updates = config.num_learning_epochs * -(-self._num_steps // window)
         for batch in self.extensions.draw(self._windows(), num_updates, window * self._num_envs):
-            self._means.add(self.learner.minimize(self._loss, batch, ("behavior",)))
+            self._means.add(self.learner.minimize(self._loss, batch, ("behavior",)), batch.weight)
         # The next rollout goes on from what the student remembered at the end of the last epoch: that is nearer to what
         # it is now than what it remembered while collecting.
         self._first_state = self._state
@@ -186,9 +186,10 @@ class Distillation:
             errors = error(actions, batch["teacher_actions"])
         behavior = errors.mean()
         # The sum over the steps of a window, each a mean over envs: a longer window makes a larger step. Rows that
-        # extensions add are more envs, not more steps.
-        loss = behavior * (batch.num_original / self._num_envs)
-        self._means.add({"Loss/behavior": behavior})
+        # extensions add are more envs, not more steps. Of several ranks the learner weighs the rows of each.
+        num_rows = batch.num_original / batch.weight
+        loss = behavior * (num_rows / self._num_envs)
+        self._means.add({"Loss/behavior": behavior}, batch.weight)
 
         return loss, {"params": params, "actions": actions, **self._latent.take()}
 

@@ -22,6 +22,7 @@ from rslcore.batch import Batch, ReplayBatch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.device import autocast
+from rslcore.distributed import gather
 from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
 from rslcore.hooks import HOOKS
@@ -159,7 +160,8 @@ class FastSac:
     def update(self, obs: TensorDict) -> dict[str, Tensor]:
         """Learn from the replay; return the mean losses as scalar tensors."""
         config, storage = self.config, self.storage
-        if storage.num_transitions >= config.learning_starts:
+        # Ranks that joined a resumed run have nothing in their replays yet, and all learn together.
+        if all(gather(storage.num_transitions >= config.learning_starts)):
             batches = (
                 storage.sample(config.batch_size, config.num_steps, config.gamma) for _ in range(config.num_updates)
             )

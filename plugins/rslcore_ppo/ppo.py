@@ -172,7 +172,8 @@ class PPO:
         )
         num_updates = config.num_learning_epochs * config.num_mini_batches
         for batch in self.extensions.draw(map(self._with_states, batches), num_updates, self._num_rows):
-            self._means.add(self.learner.minimize(self._loss, batch, ("surrogate", "value", "entropy")))
+            losses = self.learner.minimize(self._loss, batch, ("surrogate", "value", "entropy"))
+            self._means.add(losses, batch.weight)
         for after_update in hooks.after_update:
             after_update(self.storage)
         self.policy.update_normalization(self.storage.valid_observations())
@@ -261,7 +262,8 @@ class PPO:
             value = clipped_value_loss(values, batch["values"], batch["returns"], config.clip_param)
         else:
             value = value_loss(values, batch["returns"])
-        self._means.add({"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl})
+        means = {"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl}
+        self._means.add(means, batch.weight)
         loss = surrogate + config.value_loss_coef * value - config.entropy_coef * entropy
         return loss, {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio, **latent}
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
+from rslcore.distributed import sum_over_ranks
 from rslcore.observations import concatenate, join_valid, vector_size
 from rslcore.optim import Adam, ParameterGroup
 from rslcore.protocols import Storage
@@ -112,7 +113,8 @@ class Rnd(Extension):
 
     def metrics(self) -> Mapping[str, Tensor]:
         """The latest weight, and the mean over the iteration of what was added to the rewards."""
-        mean = self._bonuses / self._rows
+        bonuses, rows = sum_over_ranks(torch.stack([self._bonuses, self._rows]))
+        mean = bonuses / rows
         self._start_sums()
         weight = torch.tensor(self._weight, device=mean.device)
         return {f"{self._section}/weight": weight, f"{self._section}/mean_intrinsic_reward": mean}

@@ -43,7 +43,8 @@ def check_same_modules(state: Mapping[str, Any]) -> None:
     if num_ranks() == 1:
         return
     tensors = {path: value for path, value in _leaves(state) if isinstance(value, torch.Tensor) and value.numel()}
-    sums = torch.stack([value.detach().double().sum() for value in tensors.values()]).tolist()
+    # Extensions may keep some of theirs on the host.
+    sums = torch.stack([value.detach().double().sum().cpu() for value in tensors.values()]).tolist()
     _compare(
         gather(dict(zip(tensors, sums, strict=True))),
         "the ranks have learned apart: what an extension trains outside of `losses` needs "
