@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from typing import Any
+
 from torch.utils.tensorboard import SummaryWriter
 
 from rslcore.context import Context
@@ -22,11 +26,23 @@ class TensorboardLogger:
         self._dense_iterations = config.dense_iterations
         self._writer: SummaryWriter | None = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the events are where the run is. But a run that goes on from a checkpoint needs all before it."""
+        if self._writer is not None:
+            self._writer.flush()
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Nothing to load."""
+
     def start(self, session: RunSession) -> None:
         """Open an events file in the run's folder; a resumed run adds one, which TensorBoard joins to the others."""
+        folder = session.folder.path
+        # Files are read in the order of their names, which begin with the second that they were made in.
+        while any(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
+            time.sleep(0.05)
         # What a crashed run logged beyond the checkpoint that it resumes from is hidden.
-        purge_step = session.iteration + 1 if session.iteration else None
-        self._writer = SummaryWriter(str(session.folder.path), flush_secs=self._flush_interval, purge_step=purge_step)
+        self._writer = SummaryWriter(str(folder), flush_secs=self._flush_interval, purge_step=session.iteration + 1)
 
     def log(self, record: IterationRecord) -> None:
         """Write the metrics of an iteration, if it is one of those that are written."""

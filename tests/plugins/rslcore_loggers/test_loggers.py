@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -30,12 +35,30 @@ NAMES = {
 }
 
 
-def scalars(path):
+KILLED = """
+import os, signal
+from rslcore.config import load_config
+from rslcore.training import train
+from rslcore_ppo.ppo import PPO
+
+def die_in_the_sixth(self, iteration, total_iterations):
+    if iteration == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+PPO.start_iteration = die_in_the_sixth
+overrides = {overrides!r}
+train(load_config("cartpole", overrides), log_root={log_root!r}, quiet=True)
+"""
+
+
+def read(path):
     accumulator = EventAccumulator(str(path))
     accumulator.Reload()
-    return {
-        tag: {event.step: event.value for event in accumulator.Scalars(tag)} for tag in accumulator.Tags()["scalars"]
-    }
+    return {tag: accumulator.Scalars(tag) for tag in accumulator.Tags()["scalars"]}
+
+
+def scalars(path):
+    return {tag: {event.step: event.value for event in events} for tag, events in read(path).items()}
 
 
 def test_tensorboard_holds_every_metric_of_every_iteration(small_config, tmp_path):
@@ -48,11 +71,34 @@ def test_tensorboard_holds_every_metric_of_every_iteration(small_config, tmp_pat
     assert events["Train/mean_reward"][2] == pytest.approx(result.metrics["Train/mean_reward"])
 
 
-def test_tensorboard_resumed_run_goes_on_and_hides_what_was_lost(small_config, tmp_path):
+def test_tensorboard_killed_run_goes_on_with_each_iteration_once(small_config, tmp_path):
+    overrides = ("env.num_envs=4", "runner.num_steps_per_env=64", "runner.save_interval=4", "device=cpu")
+    overrides = (*overrides, "loggers=[{name: tensorboard, flush_interval: 1000}]")
+    code = KILLED.format(overrides=("iterations=9", *overrides), log_root=str(tmp_path))
+    killed = subprocess.run([sys.executable, "-c", code], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (folder,) = (tmp_path / "cartpole").iterdir()
+    (events,) = folder.glob("events.*")
+    os.truncate(events, events.stat().st_size + 5)  # a record that was not written whole
+
+    train(small_config("iterations=7", *overrides), resume=folder, quiet=True)
+    steps = {tag: [event.step for event in events] for tag, events in read(folder).items()}
+    assert steps == {tag: [1, 2, 3, 4, 5, 6, 7] for tag in steps}
+    assert set(steps) == NAMES - {"Policy/mean_std"} | {"Train/mean_reward", "Train/mean_episode_length"}
+
+
+def test_tensorboard_run_that_goes_on_from_an_earlier_checkpoint_hides_what_was_lost(small_config, tmp_path):
     overrides = ("loggers=[{name: tensorboard}]", "runner.save_interval=1")
     first = train(small_config("iterations=3", *overrides), log_root=tmp_path, quiet=True)
-    train(small_config("iterations=4", *overrides), resume=first.path / "model_1.pt", quiet=True)
-    assert list(scalars(first.path)["Perf/total_steps"]) == [1, 2, 3, 4]
+    last = train(small_config("iterations=4", *overrides), resume=first.path / "model_1.pt", quiet=True)
+    events = read(first.path)
+    assert [event.step for event in events["Perf/total_steps"]] == [1, 2, 3, 4]
+    assert events["Loss/value"][-1].value == pytest.approx(last.metrics["Loss/value"])
+
+
+def test_tensorboard_closes_its_files(small_config, tmp_path):
+    train(small_config("loggers=[{name: tensorboard}]"), log_root=tmp_path, quiet=True)
+    assert not [path for path in map(os.path.realpath, Path("/proc/self/fd").iterdir()) if "tfevents" in path]
 
 
 def test_tensorboard_of_a_long_run_is_thinned_and_ends_with_the_last_iteration(small_config, tmp_path):
