@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import pytest
 
 from rslcore.context import Context
+from rslcore.protocols import StatefulLogger
 from rslcore.run.folder import RunFolder
 from rslcore.run.session import IterationRecord, RunSession
 from rslcore.testing.contracts.base import Contract, Options
-from rslcore.testing.values import expect
+from rslcore.testing.values import copied, difference, expect, expect_plain_state, through_a_file
 from rslcore.training import build_algorithm
 
 METRICS = {"Train/mean_reward": 1.5, "Loss/value": 0.25, "Perf/total_fps": 1000.0}
@@ -74,6 +75,35 @@ class LoggerContract(Contract):
         build()
         made = sorted(set(session.folder.path.rglob("*")) - set(before)) + sorted(Path.cwd().iterdir())
         expect(not made, f"Nothing is written before `start`. Building the logger made {[path.name for path in made]}.")
+
+    def test_state_goes_on_in_another_process(self, build: Callable[..., Any], session: RunSession) -> None:
+        """A logger that has a state, a `StatefulLogger`, goes on from a checkpoint, of which it is a part."""
+        logger = build()
+        has = [hasattr(logger, method) for method in ("state_dict", "load_state_dict")]
+        expect(
+            any(has) == all(has),
+            "A logger that goes on where it was has `state_dict` and `load_state_dict`. "
+            f"{type(logger).__name__} has one of them; write the other.",
+        )
+        if not isinstance(logger, StatefulLogger):
+            pytest.skip(f"{type(logger).__name__} has no state")
+        logger.start(session)
+        logger.log(make_record(1, METRICS))
+        state = copied(logger.state_dict())
+        expect_plain_state(state, "the logger")
+        logger.log(make_record(2, METRICS))
+        logger.close()
+        session.iteration = 1  # as in a run that resumes from the checkpoint of that iteration
+        other = build()
+        other.load_state_dict(through_a_file(state))
+        differs = difference(state, copied(other.state_dict()))
+        expect(
+            differs is None,
+            f"`load_state_dict` is the inverse of `state_dict`. After a checkpoint, {differs}; load all that is saved.",
+        )
+        other.start(session)
+        other.log(make_record(2, METRICS))
+        other.close()
 
 
 def make_record(iteration: int, metrics: dict[str, float]) -> IterationRecord:
