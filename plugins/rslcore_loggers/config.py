@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rslcore.config import Range, config, option
 
 
@@ -24,4 +26,24 @@ class TensorboardConfig:
         "Iterations that are written one by one; after that one in 10 is, after ten times as many one in 100, and so "
         "on, so that the file of a run without end stays small.",
         Range(1),
+    )
+
+
+@config
+class WandbConfig:
+    """A run of Weights & Biases."""
+
+    project: str | None = option(None, "Where the run is shown; by default WANDB_PROJECT, or the experiment's name.")
+    entity: str | None = option(None, "User or team of the project; by default WANDB_ENTITY, or the user's own.")
+    run_name: str | None = option(None, "What the run is called; by default as its folder.")
+    group: str | None = option(None, "Runs of one group are shown together.")
+    tags: tuple[str, ...] = option((), "Labels to find the run by.")
+    notes: str | None = option(None, "What the run is about, in a few words.")
+    mode: Literal["online", "offline", "disabled"] | None = option(
+        None, "offline: files only, which `wandb sync` sends later; by default WANDB_MODE, or online."
+    )
+    timeout: float = option(
+        20.0,
+        "Seconds that the beginning of a run waits for an answer, and its end for what is yet to be sent.",
+        Range(0.0, open_low=True),
     )

@@ -1,4 +1,4 @@
-"""Declares the loggers `console` and `tensorboard`."""
+"""Declares the loggers `console`, `tensorboard` and `wandb`."""
 
 from __future__ import annotations
 
@@ -21,4 +21,10 @@ def rslcore_register(registry: Registrar) -> None:
         factory="rslcore_loggers.tensorboard:TensorboardLogger",
         config="rslcore_loggers.config:TensorboardConfig",
         summary="Scalars as TensorBoard events in the run's folder.",
+    )
+    registry.add_logger(
+        "wandb",
+        factory="rslcore_loggers.wandb:WandbLogger",
+        config="rslcore_loggers.config:WandbConfig",
+        summary="A run of Weights & Biases; a resumed one goes on in it. Needs the extra [wandb].",
     )

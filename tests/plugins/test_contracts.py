@@ -123,6 +123,7 @@ TestRollout = make_case(RolloutStorageContract, component={"name": "rollout"})
 TestOnPolicy = make_case(RunnerContract, component={"name": "on_policy", "num_steps_per_env": 8})
 TestConsole = make_case(LoggerContract, component={"name": "console"})
 TestTensorboard = make_case(LoggerContract, component={"name": "tensorboard"})
+TestWandb = make_case(LoggerContract, component={"name": "wandb", "mode": "offline"})
 
 TestGymnasium = make_case(EnvContract, component={"name": "gymnasium", "id": "Pendulum-v1", "num_envs": 3})
 TestGymnasiumNextStep = make_case(EnvContract, component={"name": "gymnasium", "id": "CartPole-v1", "num_envs": 3})

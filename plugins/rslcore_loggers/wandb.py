@@ -1,0 +1,135 @@
+"""Metrics in a run of Weights & Biases; a resumed run goes on in the same one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rslcore.config import unstructure
+from rslcore.context import Context
+from rslcore.errors import MissingExtraError
+from rslcore.run.session import IterationRecord, RunSession
+from rslcore_loggers.config import WandbConfig
+
+if TYPE_CHECKING:
+    import wandb
+
+STEP = "iteration"
+"""The metric against which the others are drawn.
+
+W&B's own steps only rise: with iterations for steps it would drop those that a resumed run repeats, and keep what was
+logged for them before the crash.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class WandbLogger:
+    """Logs the run's config, and every metric of every iteration. Files lie in the run's folder.
+
+    Args:
+        config: The options.
+        context: Gives the experiment's name, and the place in the config for messages.
+
+    Raises:
+        MissingExtraError: wandb is not installed.
+    """
+
+    def __init__(self, config: WandbConfig, context: Context) -> None:
+        try:
+            # Something in it, since a mere folder `wandb`, as wandb makes them, can be imported too.
+            from wandb import Settings  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{context.path}: 'wandb' needs a package that is not installed; type `pip install 'rslcore[wandb]'` "
+                f"({error})"
+            ) from error
+        self._config = config
+        self._experiment = context.config.experiment
+        self._state: dict[str, str] = {}
+        self._run: wandb.Run | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which run it is: `id`, `project` and `entity`; empty before the first `start`, and where W&B is disabled."""
+        return dict(self._state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on in a run. The config's project and entity come first, if it names any."""
+        self._state = dict(state)
+
+    def start(self, session: RunSession) -> None:
+        """Begin the run, or go on in it. Where W&B does not answer, the run is recorded in files."""
+        import wandb
+        from wandb.errors import CommError
+
+        try:
+            run = self._init(session, self._config.mode)
+        except CommError as error:
+            # A failed attempt keeps the run's id in use until W&B's own process has ended.
+            with contextlib.suppress(SystemExit):  # which is raised if that process has failed
+                wandb.teardown()
+            run = self._init(session, "offline")
+            _log.warning(
+                "Weights & Biases cannot be reached, so the run is recorded in files; `wandb sync %s` sends them: %s",
+                Path(run.dir).parent,
+                " ".join(str(error).split()),
+            )
+        run.define_metric("*", step_metric=STEP)
+        if not run.disabled:
+            self._state = {"id": run.id, "project": run.project, "entity": run.entity}
+        self._run = run
+
+    def log(self, record: IterationRecord) -> None:
+        """Hand the metrics of an iteration to W&B's own process, which sends them."""
+        assert self._run is not None
+        self._run.log({**record.metrics, "Perf/total_steps": record.total_steps, STEP: record.iteration})
+
+    def close(self) -> None:
+        """End the run, as failed if an exception is what ends it."""
+        if self._run is None:
+            return
+        try:
+            self._run.finish(exit_code=0 if sys.exc_info()[0] is None else 1)
+        except TimeoutError:
+            _log.warning(
+                "Weights & Biases has not received all of the run in %g seconds; `wandb sync %s` sends the rest",
+                self._config.timeout,
+                Path(self._run.dir).parent,
+            )
+
+    def _init(self, session: RunSession, mode: Literal["online", "offline", "disabled"] | None) -> wandb.Run:
+        import wandb
+
+        def stop() -> None:
+            session.stop_requested = True
+
+        if session.quiet:
+            # For the whole process: not all that wandb prints belongs to a run.
+            wandb.setup(wandb.Settings(silent=True))
+        config, known = self._config, self._state
+        return wandb.init(
+            project=config.project or known.get("project") or os.environ.get("WANDB_PROJECT") or self._experiment,
+            entity=config.entity or known.get("entity") or None,
+            id=known.get("id"),
+            resume="allow",
+            name=config.run_name or session.folder.path.name,
+            group=config.group,
+            tags=config.tags or None,
+            notes=config.notes,
+            config=unstructure(session.config),
+            dir=session.folder.path,
+            mode=mode,
+            reinit="create_new",  # beside a run that the user's own code may have begun
+            settings=wandb.Settings(
+                console="off",  # the output of training stays as it is
+                init_timeout=config.timeout,
+                finish_timeout=config.timeout,
+                finish_timeout_raises=True,
+                stop_fn=stop,  # the button on the run's page; otherwise a Ctrl-C to the main thread
+            ),
+        )
