@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ class Listeners:
         self._loggers = dict(loggers)
         self._manager = registry.manager
         self._silenced: set[object] = set()
+        self._states: dict[str, Any] = {}  # of loggers, the latest that are known
 
     def tell(self, method: str, *arguments: Any) -> None:
         """Call a method of every logger."""
@@ -31,13 +33,18 @@ class Listeners:
             self._call(name, method, *arguments)
 
     def logger_states(self) -> dict[str, Any]:
-        """What those loggers that have a state want back, by name."""
-        return {name: self._call(name, "state_dict") for name in self._stateful()}
+        """What those loggers that have a state want back, by name; of one that was left out, what it wanted last."""
+        for name in self._stateful():
+            state = self._call(name, "state_dict")
+            if state is not None:
+                self._states[name] = state
+        return dict(self._states)
 
     def load_logger_states(self, states: Mapping[str, Any]) -> None:
         """The inverse of `logger_states`, before they are told that the run begins."""
+        self._states = dict(states)
         for name in self._stateful():
-            if states.get(name) is not None:
+            if name in states:
                 self._call(name, "load_state_dict", states[name])
 
     def emit(self, event: str, **arguments: Any) -> None:
@@ -63,6 +70,10 @@ class Listeners:
         try:
             return getattr(self._loggers[name], method)(*arguments)
         except Exception as error:
-            logger = type(self._loggers.pop(name)).__name__
-            _log.warning("logger %s failed and is left out from now on: %s: %s", logger, type(error).__name__, error)
+            logger = self._loggers.pop(name)
+            kind = type(error).__name__
+            _log.warning("logger %s failed and is left out from now on: %s: %s", type(logger).__name__, kind, error)
+            if method != "close":
+                with contextlib.suppress(Exception):  # what it holds open is let go of as far as it can be
+                    logger.close()
             return None
