@@ -6,10 +6,7 @@ import contextlib
 import logging
 import os
 import signal
-import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,15 +14,16 @@ import attrs
 from rslcore.config import ExperimentConfig, dump_yaml, missing_requirements
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
-from rslcore.distributed import from_main, is_main, joined, rank
+from rslcore.distributed import from_main, gather, is_main, joined, rank
 from rslcore.errors import ConfigError, RunError
 from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.agreement import check_same_envs, check_same_run
 from rslcore.run.folder import RunFolder
-from rslcore.run.launch import Launch
+from rslcore.run.launch import end_with_launcher, note_run
 from rslcore.run.resume import Resumed, find_resumed
 from rslcore.run.session import RunSession
+from rslcore.run.signals import stop_on_signals
 from rslcore.seeding import seed_everything
 
 if TYPE_CHECKING:
@@ -83,16 +81,13 @@ def train(
         raise ConfigError(missing)
     if resume is not None and run_name is not None:
         raise RunError("a run name is for a new run; a resumed one keeps its folder")
+    end_with_launcher()
     device = resolve_device(config.device)
     with limited_threads(config.num_threads), joined(device):
         check_same_run(config, registry)
-        launch = Launch(Path(log_root) / config.experiment)
-        resumed = from_main(find_resumed(resume, launch, config, registry) if is_main() else None)
+        resumed = from_main(find_resumed(resume, config, registry) if is_main() else None)
         seed_everything(config.seed)  # what is built is the same on all ranks
-        result = _build_and_run(config, registry, device, resumed, launch, run_name, Path(log_root), quiet)
-        if is_main():
-            launch.forget()
-        return result
+        return _build_and_run(config, registry, device, resumed, run_name, Path(log_root), quiet)
 
 
 def _build_and_run(
@@ -100,7 +95,6 @@ def _build_and_run(
     registry: Registry,
     device: torch.device,
     resumed: Resumed | None,
-    launch: Launch,
     run_name: str | None,
     log_root: Path,
     quiet: bool,
@@ -123,7 +117,7 @@ def _build_and_run(
         assert folder is not None
         if is_main():
             folder.write_config(text)
-            launch.note(folder.path)
+            note_run(folder.path)
         return _run(session, runner, folder)
 
 
@@ -176,39 +170,14 @@ def num_steps_per_env(config: ExperimentConfig) -> int:
 
 
 def _run(session: RunSession, runner: Runner, folder: RunFolder) -> TrainingResult:
-    with _stop_on_signals(session) as received:
+    with stop_on_signals(session) as received:
         try:
             session.start(folder)
             runner.learn()
             session.finish()
         finally:
             session.close()
-    stopped_by = received[0] if received and session.iteration < session.total_iterations else None
+    stopped_by = None
+    if session.stopping and session.iteration < session.total_iterations:
+        stopped_by = next(filter(None, gather(received[0] if received else None)), None)
     return TrainingResult(folder.path, session.iteration, dict(session.metrics), stopped_by)
-
-
-@contextlib.contextmanager
-def _stop_on_signals(session: RunSession) -> Iterator[Sequence[signal.Signals]]:
-    """Turn the first SIGINT or SIGTERM into a request to stop; the second one acts as it would without us."""
-    received: list[signal.Signals] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may set signal handlers
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        received.append(signal.Signals(number))
-        session.stop_requested = True
-        if not session.quiet:
-            # Written past Python's buffers, which the interrupted code may hold locked.
-            os.write(2, b"\nfinishing the iteration, then saving; once more stops at once, without saving\n")
-        for restored, handler in previous.items():
-            signal.signal(restored, handler)
-
-    for number in previous:
-        signal.signal(number, request_stop)
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

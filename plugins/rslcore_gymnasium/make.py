@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
@@ -42,7 +45,7 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
                 num_envs=config.num_envs,
                 vectorization_mode=mode,
                 vector_kwargs=same_step,
-                wrappers=() if own else (StateWrapper,),
+                wrappers=() if own else (functools.partial(_set_apart, os.getpid()), StateWrapper),
                 **config.kwargs,
             )
     except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
@@ -86,6 +89,17 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _set_apart(owner: int, env: gymnasium.Env[Any, Any]) -> Any:
+    """Put the worker process that makes an env in a process group of its own.
+
+    torchrun sends its signals to the whole group of each process that it has started. A run that is asked to stop by
+    SIGTERM needs its envs until the iteration is finished.
+    """
+    if os.getpid() != owner:  # the owner makes an env too, to look at its spaces
+        os.setpgid(0, 0)
+    return env
 
 
 def _unknown_id(config: GymnasiumConfig, context: Context, error: Exception) -> ConfigError:

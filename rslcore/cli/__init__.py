@@ -82,7 +82,8 @@ def main() -> None:
     except RslcoreError as error:
         if isinstance(error, PluginFaultError) and error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        click.echo(f"{_which_rank()}error: {error}", err=True)
+        whose = "" if isinstance(error, LostRankError) else _which_rank()  # that one says it itself
+        click.echo(f"{whose}error: {error}", err=True)
         code = 2
         if isinstance(error, LostRankError):
             time.sleep(1.0)  # so that the launcher sees first which rank has failed by itself

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rslcore.cli import registry_of
-from rslcore.cli.launch import chosen, launch_options, launch_ranks
+from rslcore.cli.launch import LaunchingCommand, chosen, launch_options, launch_ranks
 from rslcore.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rslcore.training import TrainingResult
 
 
-@click.command(short_help="Train a recipe or a config file.")
+@click.command(cls=LaunchingCommand, short_help="Train a recipe or a config file.")
 @click.argument("source", metavar="[RECIPE|FILE.yaml]", required=False)
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--run-name", metavar="X", help="Appended to the name of the run's folder.")

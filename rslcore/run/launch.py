@@ -1,48 +1,53 @@
-"""Which run the processes of one launch train, so that those that torchrun starts again go on with it."""
+"""What the processes of one launch know of those before them: torchrun may start them several times.
+
+What has to outlive the processes lies with torchrun's agent, in the store through which they find one another. It lives
+as long as the launch, so that no other launch, at the same time or later, can take a run for its own.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
-import socket
+import signal
+import sys
 from pathlib import Path
 
-from rslcore.run.files import write_atomically
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+_RUN = "rslcore/run"
+_PR_SET_PDEATHSIG = 1
 
 
-class Launch:
-    """One call of torchrun, which may start its processes several times (`--max-restarts`).
+def is_launched() -> bool:
+    """Whether torchrun, or `rslcore train --nproc-per-node`, has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
-    The run's folder is noted in a small file beside it, since nothing but the disk outlives a process.
 
-    Args:
-        folder: The experiment's, in which runs have their folders.
-    """
+def is_restarted() -> bool:
+    """Whether it has started processes in this one's place before."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
-    def __init__(self, folder: Path) -> None:
-        # Without a rendezvous of its own a launch has no name; its agent is the parent of its processes.
-        run_id = os.environ.get("TORCHELASTIC_RUN_ID", "none")
-        name = run_id if run_id != "none" else f"{socket.gethostname()}_{os.getppid()}"
-        self._note = folder / f".launch_{name}"
 
-    @property
-    def is_restarted(self) -> bool:
-        """Whether the processes were started again."""
-        return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def noted_run() -> Path | None:
+    """The folder of the run that processes of this launch have trained before."""
+    store = _agent_store()
+    return Path(store.get(_RUN).decode()) if store is not None and store.check([_RUN]) else None
 
-    @property
-    def run(self) -> Path | None:
-        """The folder of the run that was noted."""
-        try:
-            return Path(self._note.read_text())
-        except OSError:
-            return None
 
-    def note(self, run: Path) -> None:
-        """Note the folder of the run, if processes may be started again."""
-        if "TORCHELASTIC_RUN_ID" in os.environ:
-            self._note.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._note, lambda file: file.write(str(run.absolute()).encode()))
+def note_run(folder: Path) -> None:
+    """Note the folder of the run, for processes that may be started in the place of these."""
+    if (store := _agent_store()) is not None:
+        store.set(_RUN, str(folder.absolute()))
 
-    def forget(self) -> None:
-        """The run has ended as it should."""
-        self._note.unlink(missing_ok=True)
+
+def end_with_launcher() -> None:
+    """Let the system end this process when its launcher is gone, which could not end it any more."""
+    if is_launched() and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _agent_store() -> TCPStore | None:
+    """The store of torchrun's agent; None without one."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    return TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)

@@ -14,7 +14,7 @@ from rslcore.registry import Registry
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
 from rslcore.run.compatibility import check_plugins
 from rslcore.run.folder import RunFolder
-from rslcore.run.launch import Launch
+from rslcore.run.launch import is_restarted, noted_run
 from rslcore.run.recovery import load_checkpoint_of
 
 _log = logging.getLogger(__name__)
@@ -39,14 +39,11 @@ def check_resumed(path: Path, registry: Registry) -> None:
     check_plugins(load_checkpoint(file).history[-1], registry, f"'{file}'")
 
 
-def find_resumed(
-    resume: str | os.PathLike[str] | None, launch: Launch, config: ExperimentConfig, registry: Registry
-) -> Resumed | None:
+def find_resumed(resume: str | os.PathLike[str] | None, config: ExperimentConfig, registry: Registry) -> Resumed | None:
     """The run to go on with: the one that processes were training which are started again, or that is asked for.
 
     Args:
         resume: A run's folder, or a checkpoint in it; None for a new run.
-        launch: Of this process.
         config: Of the run from now on.
         registry: Of the installed plugins.
 
@@ -54,15 +51,20 @@ def find_resumed(
         RunError: There is no such run, or it has all its iterations.
         CheckpointError: Its checkpoint is damaged, or does not fit the config or the plugins.
     """
-    if launch.is_restarted and launch.run is not None and RunFolder(launch.run).checkpoints():
-        resume = launch.run
-        _log.warning("the processes were started again, and go on with '%s'", resume)
+    noted = noted_run()
+    goes_on = noted is not None and bool(RunFolder(noted).checkpoints())
+    if goes_on:
+        resume = noted
     if resume is None:
+        if is_restarted():
+            _log.warning("the processes were started again; there was no checkpoint yet, so they begin a new run")
         return None
     path = Path(resume)
     folder, file = RunFolder.find_resumable(path), _find_file(path)
+    if goes_on:
+        _log.warning("the processes were started again, and go on from '%s'", file)
     checkpoint = load_checkpoint_of(folder, file, "rslcore train --resume")
-    if checkpoint.iteration >= config.iterations:
+    if checkpoint.iteration >= config.iterations and not goes_on:  # those before may have died when all was done
         raise RunError(
             f"the run '{folder.path}' is at iteration {checkpoint.iteration} of {config.iterations} already; "
             f"to go on, raise the total, as in iterations={2 * checkpoint.iteration}"

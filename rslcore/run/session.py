@@ -162,7 +162,8 @@ class RunSession:
         """
         self.iteration += 1
         self.total_steps += num_steps * num_ranks()
-        read = merge_metrics(gather(to_floats(metrics)))
+        ranks = gather((to_floats(metrics), self.stop_requested))
+        read = merge_metrics([metrics for metrics, _ in ranks])
         self._refuse_infinite_losses(read)
         before, self.elapsed = self.elapsed, time.perf_counter() - self._clock
         total_fps = num_steps * num_ranks() / max(self.elapsed - before, 1e-9)
@@ -173,7 +174,7 @@ class RunSession:
         if is_main():
             self._listeners.tell("log", record)
             self._listeners.emit("rslcore_iteration_finished", session=self, record=record)
-        self.stopping = any(gather(self.stop_requested))
+        self.stopping = any(stop for _, stop in ranks)
 
     def _refuse_infinite_losses(self, metrics: Mapping[str, float]) -> None:
         extensions = getattr(self._algorithm, "extensions", None)
