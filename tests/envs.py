@@ -104,6 +104,12 @@ class Spring(gymnasium.Env):
         self.state = state["state"]
 
 
+class Silent(Spring):
+    """Cannot say where it is."""
+
+    state_dict = load_state_dict = None
+
+
 class Fails(Spaces):
     """Raises at its first step."""
 
@@ -124,6 +130,7 @@ def register():
         gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
         gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Spring-v0", entry_point=Spring, max_episode_steps=8)
+        gymnasium.register("rslcore_tests/Silent-v0", entry_point=Silent, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Camera-v0", entry_point=Camera, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Fails-v0", entry_point=Fails)
         gymnasium.register("rslcore_tests/Needy-v0", entry_point=Needy)

@@ -201,7 +201,9 @@ BASE = (
 )
 
 
-def load(overrides: tuple[str, ...], ranks: int = 1, device: str = "cpu", env: str = "name: shards") -> ExperimentConfig:
+def load(
+    overrides: tuple[str, ...], ranks: int = 1, device: str = "cpu", env: str = "name: shards"
+) -> ExperimentConfig:
     """A small run of the env `shards` with TOTAL envs over all ranks."""
     own = (f"env={{{env}, num_envs: {TOTAL // ranks}}}", f"device={device}", "num_threads=1")
     return load_config("pendulum", (*BASE, *own, *overrides), registry())

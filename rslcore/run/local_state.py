@@ -11,6 +11,7 @@ import torch
 from tensordict import TensorDict
 
 from rslcore.distributed import rank
+from rslcore.errors import CheckpointError
 from rslcore.protocols import Algorithm, Env, StatefulEnv
 from rslcore.run.checkpoint import Checkpoint
 from rslcore.seeding import get_rng_state
@@ -49,10 +50,10 @@ def save_local_state(
 def restore_local_state(
     checkpoint: Checkpoint, algorithm: Algorithm, env: Env, env_name: str, device: torch.device
 ) -> LocalState:
-    """Put algorithm and env where this rank was, as far as that is known; logs what begins anew.
+    """Put algorithm and env where this rank was, as far as that is known; logs what begins anew, and why.
 
     Raises:
-        CheckpointError: The state does not fit the algorithm, or the env.
+        CheckpointError: The state does not fit the algorithm.
     """
     state = checkpoint.ranks[rank()] if rank() < len(checkpoint.ranks) else {}
     num_envs = env.spec.num_envs
@@ -67,11 +68,23 @@ def restore_local_state(
             num_envs,
         )
         return LocalState(state["rng"])
-    if state["env"] is None or not isinstance(env, StatefulEnv):
-        _log.warning("env '%s' cannot say where it was: it begins new episodes", env_name)
-        algorithm.load_local_state_dict(state["algorithm"], same_episodes=False)
+    why_anew = _put_back(env, state["env"])
+    algorithm.load_local_state_dict(state["algorithm"], same_episodes=why_anew is None)
+    if why_anew is not None:
+        _log.warning("env '%s' begins new episodes: %s", env_name, why_anew)
         return LocalState(state["rng"])
-    env.load_state_dict(state["env"])
-    algorithm.load_local_state_dict(state["algorithm"], same_episodes=True)
     obs = {group: tensor.to(device) for group, tensor in state["obs"].items()}
     return LocalState(state["rng"], TensorDict(obs, batch_size=[num_envs]), state["runner"])
+
+
+def _put_back(env: Env, state: Mapping[str, Any] | None) -> str | None:
+    """Let an env go on from where it was; None, or why it cannot. It may be another one than before, by intent."""
+    if state is None:
+        return "it could not say where it was"
+    if not isinstance(env, StatefulEnv):
+        return "it cannot be put back where it was"
+    try:
+        env.load_state_dict(state)
+    except CheckpointError as error:
+        return str(error)
+    return None

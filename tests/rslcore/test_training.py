@@ -99,9 +99,10 @@ def test_train_resume_takes_a_fixed_learning_rate_from_the_config(small_config, 
     assert train(resumed, resume=first.path, quiet=True).metrics["Loss/learning_rate"] == pytest.approx(rate)
 
 
-def test_train_resume_meets_other_episodes_than_the_beginning(small_config, tmp_path, monkeypatch):
+def test_train_resume_of_envs_that_begin_anew_meets_other_episodes(small_config, tmp_path, monkeypatch):
     from rslcore_gymnasium.env import GymnasiumEnv
 
+    monkeypatch.setattr(GymnasiumEnv, "state_dict", lambda self: None)
     starts, reset = [], GymnasiumEnv.reset
     monkeypatch.setattr(GymnasiumEnv, "reset", lambda self: starts.append(reset(self)) or starts[-1])
     first = train(small_config(), log_root=tmp_path, quiet=True)
