@@ -24,7 +24,7 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if launched_ranks() > 1 and name.startswith("cuda"):
+    if launched_ranks() > 1 and name.startswith("cuda") and torch.cuda.device_count():
         name = _device_of_rank(name)
     try:
         device = torch.device(name)

@@ -17,6 +17,7 @@ from rslcore.training import train
 sys.path.insert(0, str(Path(__file__).parent))
 import envs
 from ranks import RankPool, backends
+from shard_runs import make_files
 
 envs.register()
 
@@ -113,3 +114,9 @@ def four_ranks(request: pytest.FixtureRequest) -> Iterator[RankPool]:
     """Four of them."""
     with RankPool(4, request.param) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def shard_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the cases of `shard_runs` name."""
+    return make_files(tmp_path_factory.mktemp("shards"))

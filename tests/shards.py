@@ -8,37 +8,27 @@ Legend: N envs of a process, D numbers of a state.
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import torch
-from rslcore_distributions.config import GaussianConfig
-from rslcore_distributions.gaussian import Gaussian
 from tensordict import TensorDict
 from torch import nn
 
-from rslcore import Extension
-from rslcore.config import ExperimentConfig, config, load_config, option
+from rslcore import Batch, Extension
+from rslcore.config import config, option
 from rslcore.distributed import average_gradients, num_ranks, rank
 from rslcore.protocols import EnvStep
 from rslcore.registry import Registrar, Registry, hookimpl
-from rslcore.run.checkpoint import load_checkpoint
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.testing.registry import extend_registry
-from rslcore.training import build_algorithm, train
+from rslcore_distributions.gaussian import Gaussian
 
 PLUGIN_API = 1
-TOTAL = 8
-"""N of all processes together."""
 
 
 @config
 class ShardsConfig:
-    num_envs: int = option(TOTAL, "N.")
+    num_envs: int = option(8, "N.")
     uneven: bool = option(False, "Whether some rows of the first envs are no transitions.")
 
 
@@ -120,13 +110,19 @@ class SharedNoise(Gaussian):
         return params["mean"] + params["std"] * noise.to(params["mean"].device)
 
 
+def error_of(module: nn.Module, batch: Batch) -> torch.Tensor:
+    """Of a module that predicts a privileged observation, squared."""
+    error = module(batch.obs["policy"]) - batch.obs["privileged"][:, :1]
+    return error.square().mean()
+
+
 @config
 class NoOptions:
     """Of an extension."""
 
 
 class OwnOptimizer(Extension):
-    """Predicts the reward with a module of its own, stepped by an optimizer of torch's down a loss of the algorithm."""
+    """Predicts an observation with a module of its own, which the extension steps itself."""
 
     def bind(self, bindings):
         self.module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).to(self.context.device)
@@ -134,7 +130,7 @@ class OwnOptimizer(Extension):
         bindings.modules.register(bindings.name, self.module, optimizer=self.optimizer)
 
     def losses(self, batch, outputs):
-        return {"predicted": ((self.module(batch.obs["policy"]).squeeze(-1) - batch["rewards"]).square().mean(), 0.5)}
+        return {"predicted": (error_of(self.module, batch), 0.5)}
 
     def after_minibatch(self, batch, outputs):
         self.optimizer.step()
@@ -156,7 +152,7 @@ class Apart(Extension):
 
     def after_minibatch(self, batch, outputs):
         self.optimizer.zero_grad()
-        (self.module(batch.obs["policy"]).squeeze(-1) - batch["rewards"]).square().mean().backward()
+        error_of(self.module, batch).backward()
         if self.config.averages:
             average_gradients(self.module.parameters())
         self.optimizer.step()
@@ -175,7 +171,10 @@ def mirrored(env, obs, actions):
 def rslcore_register(registry: Registrar) -> None:
     registry.add_env("shards", factory=f"{__name__}:Shards", config=f"{__name__}:ShardsConfig", summary="See above.")
     registry.add_distribution(
-        "shared", factory=f"{__name__}:SharedNoise", config=f"{__name__}:GaussianConfig", summary="See above."
+        "shared",
+        factory=f"{__name__}:SharedNoise",
+        config="rslcore_distributions.config:GaussianConfig",
+        summary="See above.",
     )
     for name, factory, options in (("own_optimizer", "OwnOptimizer", "NoOptions"), ("apart", "Apart", "ApartConfig")):
         registry.add_extension(
@@ -186,66 +185,3 @@ def rslcore_register(registry: Registrar) -> None:
 def registry() -> Registry:
     """The installed plugins, and those of this module."""
     return extend_registry(Registry.discover(), (sys.modules[__name__],))
-
-
-BASE = (
-    "experiment=shards",
-    "iterations=3",
-    "runner={name: on_policy, num_steps_per_env: 8}",
-    "loggers=[]",
-    "policy.actor.distribution={name: shared, init_std: 0.5}",
-    "policy.actor.network={name: mlp, hidden_dims: [8], activation: tanh, normalize: true}",
-    "policy.critic.network={name: mlp, groups: [policy, privileged], hidden_dims: [8], activation: elu, "
-    "normalize: true}",
-    "algorithm={name: ppo, num_mini_batches: 1, num_learning_epochs: 3, schedule: adaptive}",
-)
-
-
-def load(
-    overrides: tuple[str, ...], ranks: int = 1, device: str = "cpu", env: str = "name: shards"
-) -> ExperimentConfig:
-    """A small run of the env `shards` with TOTAL envs over all ranks."""
-    own = (f"env={{{env}, num_envs: {TOTAL // ranks}}}", f"device={device}", "num_threads=1")
-    return load_config("pendulum", (*BASE, *own, *overrides), registry())
-
-
-def run(overrides: tuple[str, ...], log_root: str, device: str = "cpu", **options: Any) -> tuple[str, dict[str, float]]:
-    """Train on as many ranks as there are; the folder, and the last metrics without times."""
-    result = train(load(overrides, num_ranks(), device), log_root=log_root, quiet=True, registry=registry(), **options)
-    return str(result.path), {name: value for name, value in result.metrics.items() if not name.startswith("Perf/")}
-
-
-def run_and_hash(overrides: tuple[str, ...], log_root: str, device: str = "cpu", **options: Any) -> tuple[str, str]:
-    """The same; the folder, and a hash of all that the algorithm of this rank has learned."""
-    built = []
-
-    def keep(context):
-        built.append(build_algorithm(context))
-        return built[-1]
-
-    with mock.patch("rslcore.training.build_algorithm", keep):
-        path, _ = run(overrides, log_root, device, **options)
-    return path, digest(built[0].state_dict())
-
-
-def digest(state: Any) -> str:
-    """A hash of nested tensors, each bit of them, and of plain values."""
-    found = hashlib.sha256()
-    for path, value in leaves(state).items():
-        is_tensor = isinstance(value, torch.Tensor)
-        found.update(path.encode())
-        found.update(value.detach().cpu().numpy().tobytes() if is_tensor else repr(value).encode())
-    return found.hexdigest()
-
-
-def leaves(state: Any, prefix: str = "") -> dict[str, Any]:
-    """What nested containers hold, by path."""
-    if not isinstance(state, Mapping | list | tuple):
-        return {prefix: state}
-    items = state.items() if isinstance(state, Mapping) else enumerate(state)
-    return {path: leaf for key, inner in items for path, leaf in leaves(inner, f"{prefix}/{key}").items()}
-
-
-def final_state(path: str, iteration: int = 3) -> dict[str, Any]:
-    """What the algorithm had learned, by path, of the checkpoint in a run's folder."""
-    return leaves(load_checkpoint(Path(path) / f"model_{iteration}.pt").algorithm)

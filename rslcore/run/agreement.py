@@ -58,9 +58,9 @@ def _compare(ranks: list[dict[str, Any]], advice: str, shown: str = "") -> None:
     lines = []
     for number, other in enumerate(ranks[1:], start=1):
         for key in sorted({*first, *other}):
-            ours, theirs = first.get(key, "missing"), other.get(key, "missing")
-            if ours != theirs and not (ours != ours and theirs != theirs):  # NaN differs from itself
-                lines.append(f"{shown}{key} is {ours!r} on rank 0 and {theirs!r} on rank {number}")
+            ours, theirs = (repr(values[key]) if key in values else "missing" for values in (first, other))
+            if ours != theirs:
+                lines.append(f"{shown}{key} is {ours} on rank 0 and {theirs} on rank {number}")
     if lines:
         more = [f"and {len(lines) - 10} more"] if len(lines) > 10 else []
         raise RankError("the ranks differ:\n  " + "\n  ".join([*lines[:10], *more]) + f"\n{advice}")

@@ -10,7 +10,7 @@ import attrs
 import torch
 from tensordict import TensorDict
 
-from rslcore.distributed import rank
+from rslcore.distributed import num_ranks, rank
 from rslcore.errors import CheckpointError
 from rslcore.protocols import Algorithm, Env, StatefulEnv
 from rslcore.run.checkpoint import Checkpoint
@@ -57,8 +57,14 @@ def restore_local_state(
     """
     state = checkpoint.ranks[rank()] if rank() < len(checkpoint.ranks) else {}
     num_envs = env.spec.num_envs
+    saved, now = len(checkpoint.ranks), num_ranks()
+    if saved > now:
+        _log.warning("the run had %d ranks and has %d now: the envs of the others are left out", saved, now)
+    if saved < now:
+        _log.warning("the run had %d ranks and has %d now: the envs of the new ones begin new episodes", saved, now)
     if "algorithm" not in state:
-        _log.warning("the checkpoint holds nothing of the envs of rank %d: they begin new episodes", rank())
+        if rank() < saved:
+            _log.warning("the checkpoint holds nothing of the envs: they begin new episodes")
         return LocalState(state.get("rng"))
     if checkpoint.env_spec.num_envs != num_envs:
         _log.warning(
