@@ -60,7 +60,7 @@ class Context:
             parts: What its kind of factory takes beside config and context; see `rslcore.registry.Registrar`.
 
         Raises:
-            RslcoreError: As the factory raises it, or if there is no such component.
+            RslcoreError: As the factory raises it, or if there is no such component, or no memory for it.
             PluginFaultError: The factory raised something else, or cannot be called in this way.
         """
         factory = self.registry.factory(component.kind, component.name)
@@ -70,6 +70,11 @@ class Context:
         except RslcoreError:
             raise
         except Exception as error:
+            if _is_about_memory(error):
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise ConfigError.at(
+                    context.path, f"needs more memory than there is; give smaller numbers ({reason})"
+                ) from error
             what = f"failed when it was built: {type(error).__name__}: {error}"
             if fault := _call_fault(factory, component.config, context, **parts):
                 target = self.registry.find(component.kind, component.name).factory
@@ -107,6 +112,14 @@ class Context:
 
     def _inside(self, at: str) -> str:
         return f"{self.path}.{at}" if self.path else at
+
+
+def _is_about_memory(error: Exception) -> bool:
+    """Whether memory was asked for that is not there, or that no machine has. Of the latter torch has no class."""
+    words = ("allocate memory", "out of memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(map(str(error).__contains__, words))
+    )
 
 
 def _call_fault(factory: Any, *arguments: Any, **parts: Any) -> str:

@@ -11,9 +11,30 @@ from collections.abc import Iterable
 
 import attrs
 
+_MAX_LINE = 2000
+"""Characters of a line of a message; of a longer one the middle is left out, mostly a value that it quotes."""
+
+
+def readable(text: str) -> str:
+    """A message as it may be printed: one that quotes what a user wrote may hold anything.
+
+    What is no printable character, such as those that steer a terminal, is written as Python escapes it; long lines
+    are shortened.
+    """
+    return "\n".join(map(_readable_line, text.split("\n")))
+
+
+def _readable_line(line: str) -> str:
+    if len(line) > _MAX_LINE:
+        line = f"{line[: _MAX_LINE * 2 // 3]} [...] {line[-_MAX_LINE // 3 :]}"
+    return line if line.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+
 
 class RslcoreError(Exception):
     """Base of all errors that a user can mend."""
+
+    def __str__(self) -> str:
+        return readable(super().__str__())
 
 
 class RegistryError(RslcoreError):
@@ -70,10 +91,10 @@ class ConfigError(RslcoreError):
 
     def __str__(self) -> str:
         where = f" in {self.source}" if self.source else ""
-        if len(self.problems) == 1:
-            return f"{self.problems[0]}{where}" if not self.source else f"1 problem{where}:\n  {self.problems[0]}"
+        if len(self.problems) == 1 and not self.source:
+            return readable(str(self.problems[0]))
         lines = "\n".join(f"  {problem}" for problem in self.problems)
-        return f"{len(self.problems)} problems{where}:\n{lines}"
+        return readable(f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)}{where}:\n{lines}")
 
 
 class MissingExtraError(RslcoreError):

@@ -23,7 +23,9 @@ class AmpConfig:
         "Observation groups that the discriminator sees, of both ends of a transition. They are the env's own, and the "
         "file has each of them.",
     )
-    hidden_dims: tuple[int, ...] = option((256, 256), "Width of each hidden layer of the discriminator.", Range(1))
+    hidden_dims: tuple[int, ...] = option(
+        (256, 256), "Width of each hidden layer of the discriminator.", Range(1, 65_536)
+    )
     activation: Activation = option("relu", "Between its layers, not after the last one.")
     learning_rate: float = option(
         1e-4,
@@ -42,7 +44,7 @@ class AmpConfig:
     replay_size: int = option(
         100_000,
         "Number of the policy's transitions that are kept to learn from; two observations each, in checkpoints too.",
-        Range(1),
+        Range(1, 100_000_000),
     )
     task_reward_weight: float = option(
         0.5,

@@ -26,7 +26,7 @@ class DistillationConfig:
     An epoch makes `num_steps_per_env / gradient_length` optimizer steps, rounded up.
     """
 
-    num_learning_epochs: int = option(1, "Passes over the rollout in an update.", Range(1))
+    num_learning_epochs: int = option(1, "Passes over the rollout in an update.", Range(1, 10_000))
     gradient_length: int = option(
         15, "Steps between two optimizer steps, through which gradients of a recurrent student flow back.", Range(1)
     )

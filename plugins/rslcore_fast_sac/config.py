@@ -24,9 +24,9 @@ class FastSacConfig:
     of the two decides between learning from few steps and learning in little time.
     """
 
-    num_updates: int = option(32, "Optimizer steps of an iteration.", Range(1))
-    batch_size: int = option(256, "B, windows that are sampled for an optimizer step.", Range(1))
-    num_steps: int = option(3, "Steps of reward before the critics are asked (n-step returns).", Range(1))
+    num_updates: int = option(32, "Optimizer steps of an iteration.", Range(1, 1_000_000))
+    batch_size: int = option(256, "B, windows that are sampled for an optimizer step.", Range(1, 10_000_000))
+    num_steps: int = option(3, "Steps of reward before the critics are asked (n-step returns).", Range(1, 1000))
     learning_starts: int = option(
         5_000,
         "Transitions in the replay before learning begins. Until a policy has learned, actions are random.",
@@ -67,7 +67,7 @@ class SoftCriticConfig:
     """From observations and actions to values: an ensemble of fully connected networks."""
 
     groups: tuple[str, ...] = option(("policy",), "Observation groups that are read, concatenated in this order.")
-    hidden_dims: tuple[int, ...] = option((256, 256), "Width of each hidden layer.", Range(1))
+    hidden_dims: tuple[int, ...] = option((256, 256), "Width of each hidden layer.", Range(1, 65_536))
     activation: Activation = option("relu", "Between the layers.")
     normalize: bool = option(
         False, "Whether observations are brought to mean 0 and standard deviation 1 by what has been observed so far."
@@ -75,7 +75,9 @@ class SoftCriticConfig:
     layer_norm: bool = option(
         True, "Whether each hidden layer's features are normalized before the activation, which keeps values bounded."
     )
-    num_critics: int = option(2, "E, critics of the ensemble; the smallest value of them is learned from.", Range(1))
+    num_critics: int = option(
+        2, "E, critics of the ensemble; the smallest value of them is learned from.", Range(1, 1000)
+    )
 
 
 @config

@@ -15,7 +15,7 @@ class GymnasiumConfig:
     """An env of Gymnasium's registry, many times at once."""
 
     id: str = option(attrs.NOTHING, "As for `gymnasium.make`; `module:Id-v0` imports the module first.")
-    num_envs: int = option(16, "N, the number of environments.", Range(1))
+    num_envs: int = option(16, "N, the number of environments.", Range(1, 10_000_000))
     vectorization: Literal["auto", "sync", "async"] = option(
         "auto",
         "`sync` steps one env after the other in this process, `async` gives each a process of its own, `auto` takes "

@@ -20,6 +20,9 @@ from rslcore.errors import ConfigError, EnvError, MissingExtraError, nearest
 from rslcore_gymnasium.config import GymnasiumConfig
 from rslcore_gymnasium.state import StateWrapper
 
+MAX_PROCESSES = 4096
+"""Envs that may have a process each; a mistake beyond would take the machine down."""
+
 
 def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
     """Make the vector env of a config.
@@ -36,6 +39,9 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
     mode: str = config.vectorization
     if mode == "auto":
         mode = "sync" if spec.vector_entry_point is None else "vector_entry_point"
+    if mode == "async" and config.num_envs > MAX_PROCESSES:
+        advice = f"each has a process of its own; give {MAX_PROCESSES} at most, or vectorization: sync"
+        raise context.error("num_envs", f"{config.num_envs} envs cannot be async: {advice}")
     own = mode == "vector_entry_point"
     same_step = {} if own else {"autoreset_mode": AutoresetMode.SAME_STEP}
     try:

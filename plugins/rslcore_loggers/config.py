@@ -11,7 +11,9 @@ from rslcore.config import Range, config, option
 class ConsoleConfig:
     """A live display on a terminal."""
 
-    line_interval: float = option(5.0, "Seconds between two lines where the output is no terminal.", Range(0.0))
+    line_interval: float = option(
+        5.0, "Seconds between two lines where the output is no terminal.", Range(0.0, 86_400.0)
+    )
 
 
 @config
@@ -19,7 +21,7 @@ class TensorboardConfig:
     """Scalars as TensorBoard events."""
 
     flush_interval: float = option(
-        10.0, "Seconds after which events are on disk at the latest.", Range(0.0, open_low=True)
+        10.0, "Seconds after which events are on disk at the latest.", Range(0.0, 86_400.0, open_low=True)
     )
     dense_iterations: int = option(
         10_000,

@@ -14,7 +14,7 @@ class MlpConfig:
     """Fully connected layers."""
 
     groups: tuple[str, ...] = option(("policy",), "Observation groups that are read, concatenated in this order.")
-    hidden_dims: tuple[int, ...] = option((256, 256, 256), "Width of each hidden layer.", Range(1))
+    hidden_dims: tuple[int, ...] = option((256, 256, 256), "Width of each hidden layer.", Range(1, 65_536))
     activation: Activation = option("elu", "Between the layers, not after the last one.")
     normalize: bool = option(
         False, "Whether inputs are brought to mean 0 and standard deviation 1 by what has been observed so far."
@@ -31,8 +31,8 @@ class MlpConfig:
 class RecurrentConfig(MlpConfig):
     """A recurrent network, whose outputs go through fully connected layers."""
 
-    rnn_hidden_dim: int = option(256, "Width of the memory.", Range(1))
-    rnn_num_layers: int = option(1, "Recurrent layers, one upon the other.", Range(1))
+    rnn_hidden_dim: int = option(256, "Width of the memory.", Range(1, 65_536))
+    rnn_num_layers: int = option(1, "Recurrent layers, one upon the other.", Range(1, 100))
 
 
 @config
@@ -42,10 +42,10 @@ class EncoderConfig:
     Each list has an item a layer; a list of one item holds for all.
     """
 
-    channels: tuple[int, ...] = option((16, 32), "Output channels of each convolution.", Range(1))
-    kernel_sizes: tuple[int, ...] = option((3,), "Edge of each kernel, in pixels.", Range(1))
-    strides: tuple[int, ...] = option((1,), "Step of each kernel, in pixels.", Range(1))
-    dilations: tuple[int, ...] = option((1,), "Distance between the pixels that a kernel reads.", Range(1))
+    channels: tuple[int, ...] = option((16, 32), "Output channels of each convolution.", Range(1, 65_536))
+    kernel_sizes: tuple[int, ...] = option((3,), "Edge of each kernel, in pixels.", Range(1, 4096))
+    strides: tuple[int, ...] = option((1,), "Step of each kernel, in pixels.", Range(1, 4096))
+    dilations: tuple[int, ...] = option((1,), "Distance between the pixels that a kernel reads.", Range(1, 4096))
     padding: Literal["none", "zeros", "reflect", "replicate", "circular"] = option(
         "none", "What surrounds the image so that a convolution of stride 1 and odd kernel size keeps its size."
     )

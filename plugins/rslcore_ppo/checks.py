@@ -18,8 +18,9 @@ def check_mini_batches(config: PpoConfig, context: Context, sequential: bool) ->
     rows, count = num_envs * num_steps, config.num_mini_batches
     divided = num_envs if sequential else rows
     if divided % count:
-        divisors = [number for number in range(1, divided + 1) if divided % number == 0]
-        near = min(divisors, key=lambda number: abs(number - count))
+        below = next(number for number in range(min(count, divided), 0, -1) if divided % number == 0)
+        above = (number for number in range(count, min(2 * count - below, divided + 1)) if divided % number == 0)
+        near = next(above, below)
         what = (
             f"the {num_envs} envs, which a recurrent policy learns from whole"
             if sequential

@@ -19,8 +19,10 @@ class PpoConfig:
     `num_learning_epochs * num_mini_batches` optimizer steps.
     """
 
-    num_learning_epochs: int = option(5, "Passes over the rollout in an update.", Range(1))
-    num_mini_batches: int = option(4, "Minibatches in a pass; must divide num_envs * num_steps_per_env.", Range(1))
+    num_learning_epochs: int = option(5, "Passes over the rollout in an update.", Range(1, 10_000))
+    num_mini_batches: int = option(
+        4, "Minibatches in a pass; must divide num_envs * num_steps_per_env.", Range(1, 10_000_000)
+    )
     clip_param: float = option(
         0.2, "Clip range of the probability ratio, and of the change of a value.", Range(0.0, open_low=True)
     )

@@ -16,6 +16,7 @@ from rslcore.batch import ReplayBatch
 from rslcore.columns import copy_rows, take_group, unknown_column
 from rslcore.context import Context
 from rslcore.errors import CheckpointError, ExtensionError
+from rslcore.memory import check_memory
 from rslcore.modules import find_misfits
 from rslcore.specs import TensorSpec
 from rslcore_replay.config import ReplayConfig
@@ -36,7 +37,7 @@ class Replay:
         context: Gives N, the observation groups and the device.
 
     Raises:
-        ConfigError: The capacity is less than a step of all envs.
+        ConfigError: The capacity is less than a step of all envs, or more than the device has room for.
     """
 
     def __init__(self, config: ReplayConfig, context: Context) -> None:
@@ -54,6 +55,8 @@ class Replay:
         self._others = {"valid": flag}
         for group, spec in context.env_spec.observations.items():
             self._others |= {f"obs/{group}": spec, f"next_obs/{group}": spec}
+        if context.env is not None:
+            check_memory(context, f"{context.path}.capacity", config.capacity, self._others.values())
         self._columns: dict[str, Tensor] = {}  # those of `_fields` and of `_others`
         self._restored: Mapping[str, Tensor] = {}  # until there are columns
         self._valid_rows: Tensor | None = None

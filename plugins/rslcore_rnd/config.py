@@ -47,9 +47,13 @@ class RndConfig:
         "Observation groups in which novelty is sought, concatenated in this order. They are the env's own: those that "
         "other extensions add are unknown here.",
     )
-    num_outputs: int = option(16, "Outputs of both networks.", Range(1))
-    predictor_hidden_dims: tuple[int, ...] = option((64, 64), "Width of each hidden layer of the predictor.", Range(1))
-    target_hidden_dims: tuple[int, ...] = option((64, 64), "Width of each hidden layer of the target.", Range(1))
+    num_outputs: int = option(16, "Outputs of both networks.", Range(1, 65_536))
+    predictor_hidden_dims: tuple[int, ...] = option(
+        (64, 64), "Width of each hidden layer of the predictor.", Range(1, 65_536)
+    )
+    target_hidden_dims: tuple[int, ...] = option(
+        (64, 64), "Width of each hidden layer of the target.", Range(1, 65_536)
+    )
     activation: Activation = option("elu", "Between the layers of both, not after the last one.")
     state_normalization: bool = option(
         False, "Whether inputs are brought to mean 0 and standard deviation 1 by what has been observed so far."

@@ -20,6 +20,7 @@ from rslcore.columns import copy_rows, take_group, unknown_column
 from rslcore.config import Shuffle
 from rslcore.context import Context
 from rslcore.errors import ExtensionError
+from rslcore.memory import check_memory
 from rslcore.recurrence import Sequences, split_sequences
 from rslcore.specs import TensorSpec
 from rslcore_rollout.config import RolloutConfig
@@ -33,6 +34,9 @@ class RolloutStorage:
     Args:
         config: Has no options.
         context: Gives N, T, the observation groups and the device.
+
+    Raises:
+        ConfigError: The device has no room for the observations.
     """
 
     def __init__(self, config: RolloutConfig, context: Context) -> None:
@@ -40,6 +44,9 @@ class RolloutStorage:
         self._device = context.device
         self._groups = context.env_spec.observations
         self._fields = {"dones": TensorSpec((), "bool")}
+        if context.env is not None:
+            num_rows = self._leading[0] * self._leading[1]
+            check_memory(context, "runner.num_steps_per_env", num_rows, self._groups.values())
         self._obs: dict[str, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
         # The same, step by step: making these views anew at every write would cost as much as the copy.

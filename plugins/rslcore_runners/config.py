@@ -10,7 +10,9 @@ class OnPolicyConfig:
     """The loop."""
 
     num_steps_per_env: int = option(
-        24, "T, env steps between two updates; a rollout has num_envs * num_steps_per_env transitions.", Range(1)
+        24,
+        "T, env steps between two updates; a rollout has num_envs * num_steps_per_env transitions.",
+        Range(1, 1_000_000),
     )
     init_at_random_ep_len: bool = option(
         False,

@@ -115,6 +115,11 @@ def _join(path: str, name: str) -> str:
     return path or name
 
 
+def _key_text(key: Any) -> str:
+    """A key for a path: as Python writes it, unless it is a plain string."""
+    return key if isinstance(key, str) and key.isprintable() and key.strip() else repr(key)
+
+
 def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     """Structure one config class: every key known, every field of its type and in its range, all problems kept."""
     attrs.resolve_types(cls)
@@ -128,7 +133,7 @@ def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, 
         for key in value:
             if key not in fields:
                 known = f"{nearest(str(key), fields)} (keys: {listed(fields)})"
-                errors.append((str(key), _KeyError(f"{UNKNOWN_KEY}{known}")))
+                errors.append((_key_text(key), _KeyError(f"{UNKNOWN_KEY}{known}")))
         for name, field in fields.items():
             if name not in value:
                 if field.default is attrs.NOTHING:
@@ -252,15 +257,15 @@ def _structure_mapping(value: Any, cls: Any, converter: cattrs.Converter) -> Any
     if not isinstance(value, Mapping):
         raise TypeError(f"{shown(value)} should be a mapping")
     _, value_type = typing.get_args(cls)
-    if value_type is Any:
-        return dict(value)
     structured: dict[str, Any] = {}
     errors: list[tuple[str, Exception]] = []
     for key, item in value.items():
         try:
-            structured[str(key)] = converter.structure(item, value_type)
+            if not isinstance(key, str) and type(key) is not int:
+                raise TypeError(f"the key {shown(key)} should be a string; put it in quotes")
+            structured[str(key)] = item if value_type is Any else converter.structure(item, value_type)
         except Exception as error:
-            errors.append((str(key), error))
+            errors.append((_key_text(key), error))
     if errors:
         raise _FieldErrors(errors)
     return structured

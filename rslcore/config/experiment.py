@@ -21,6 +21,8 @@ from rslcore.config.fields import Range, config, option
 def _check_folder_name(instance: Any, attribute: attrs.Attribute[str], value: str) -> None:
     if not re.fullmatch(r"\w[\w.-]*", value):
         raise ValueError(f"{value!r} cannot name a folder; use letters, digits, '_', '-', '.'")
+    if len(value.encode()) > 200:
+        raise ValueError(f"{value!r} is too long to name a folder; use 200 bytes at most")
 
 
 @config

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from rslcore.config.experiment import ExperimentConfig
 from rslcore.config.requirements import required_problems
 from rslcore.errors import ConfigError, Problem, UnknownNameError, listed, nearest
 from rslcore.registry import Registry, default_registry
+
+_KEY = re.compile(r"[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?(?:\.[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?|\[[^\[\]]+\])*")
+"""How the key of an override is written: names with dots between them, items of lists in brackets."""
 
 
 def load_config(
@@ -51,9 +55,10 @@ def load_config(
             problems += error.problems
     try:
         data = OmegaConf.to_container(tree, resolve=True)
-    except OmegaConfBaseException as error:
-        problem = Problem(str(error.full_key or ""), str(error).splitlines()[0])
-        raise ConfigError([*problems, problem], str(source)) from error
+    except (OmegaConfBaseException, RecursionError) as error:
+        place = str(getattr(error, "full_key", None) or "")
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else _first_line(error)
+        raise ConfigError([*problems, Problem(place, reason)], str(source)) from error
     problems += required_problems(data, registry)
     try:
         config = structure(data, ExperimentConfig, registry, str(source))
@@ -67,13 +72,31 @@ def load_config(
 def dump_yaml(config: ExperimentConfig) -> str:
     """A config as YAML, complete with every default, that `load_config` reads back to an equal config.
 
-    Raises ConfigError if it holds an object that YAML cannot, such as a Gymnasium space in an env's kwargs.
+    Raises ConfigError if it holds what YAML cannot, such as a Gymnasium space in an env's kwargs, or lists in lists in
+    lists beyond what can be read.
     """
     try:
-        text: str = yaml.safe_dump(unstructure(config), sort_keys=False, allow_unicode=True)
+        text: str = yaml.dump(unstructure(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     except yaml.representer.RepresenterError as error:
         raise ConfigError.at("", f"the config holds what YAML cannot: {error.args[-1]!r}") from error
+    try:
+        OmegaConf.to_container(OmegaConf.create(text), resolve=True)
+    except Exception as error:
+        raise ConfigError.at("", f"the config could not be read back from YAML: {_yaml_reason(error)}") from error
     return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes strings so that OmegaConf reads them back as they are."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """In quotes where OmegaConf may see a number that YAML does not, as in `1e3`; `${` is no interpolation."""
+        style = '"' if not data.isprintable() else "'" if data[:1] in "+-.0123456789" else None
+        escaped = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", data)
+        return self.represent_scalar("tag:yaml.org,2002:str", escaped, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def _read(source: str | os.PathLike[str], registry: Registry) -> DictConfig:
@@ -103,7 +126,7 @@ def _recipe_text(name: str, registry: Registry) -> str:
 def _parse(text: str, where: str) -> DictConfig:
     try:
         tree = OmegaConf.create(text)
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
+    except Exception as error:  # the constructors of tags and numbers raise what they like
         raise ConfigError.at("", f"{where} is not valid YAML: {_yaml_reason(error)}") from error
     if not isinstance(tree, DictConfig):
         keys = listed(ExperimentConfig.__annotations__)
@@ -113,28 +136,38 @@ def _parse(text: str, where: str) -> DictConfig:
 
 def _yaml_reason(error: Exception) -> str:
     """Where and why, without the parser's name for a string that it was given."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return str(error).splitlines()[0]
-    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"  # type: ignore[attr-defined]
+    if mark is not None:
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"  # type: ignore[attr-defined]
+    return " ".join(str(error).split())
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _apply(tree: DictConfig, override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError.at("", f"the override '{override}' should be written key=value, as in seed=2")
+    if not _KEY.fullmatch(key):
+        example = "write it as in algorithm.learning_rate=1e-4 or loggers[0].name=console"
+        raise ConfigError.at("", f"the override '{override}' does not begin with a key; {example}")
     try:
         # Not resolved yet: the value may be an interpolation of a key that a later override sets.
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[index, call-overload]
+    except Exception as error:  # the constructors of tags and numbers raise what they like
+        invalid = f"the override '{override}' cannot be applied: its value is not valid YAML"
+        raise ConfigError.at(key, invalid) from error
+    try:
         _refuse_lost_parent(tree, key)
         OmegaConf.update(tree, key, value, merge=False, force_add=True)
-    except yaml.YAMLError:
-        raise ConfigError.at(key, f"the override '{override}' cannot be applied: its value is not valid YAML") from None
     except IndexError:
         raise ConfigError.at(key, f"the override '{override}' cannot be applied: the list is shorter") from None
-    except (OmegaConfBaseException, ValueError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError.at(key, f"the override '{override}' cannot be applied: {reason}") from error
+    except Exception as error:
+        raise ConfigError.at(key, f"the override '{override}' cannot be applied: {_first_line(error)}") from error
 
 
 @attrs.frozen

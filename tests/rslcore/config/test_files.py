@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import attrs
 import pytest
 
 from rslcore.config import dump_yaml, evolve, load_config
@@ -227,3 +228,19 @@ print("torch" in sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n"
+
+
+@pytest.mark.parametrize("key", ["seed[", "seed.", ".seed", " seed", "seed ", "env..id", "[0]"])
+def test_load_override_whose_key_is_malformed_is_refused(key):
+    assert error_of("cartpole", f"{key}=1") == (
+        f"1 problem in cartpole:\n  the override '{key}=1' does not begin with a key; "
+        "write it as in algorithm.learning_rate=1e-4 or loggers[0].name=console"
+    )
+
+
+@pytest.mark.parametrize("text", ["1e3", ".5", "+1", "${seed}", "\\\\${seed}", "\x85", "a\nb", "on", "2026-01-31"])
+def test_dump_strings_that_look_like_something_else_read_back_as_they_were(text, tmp_path):
+    config = load_config("cartpole")
+    config = evolve(config, env=attrs.evolve(config.env, config=evolve(config.env.config, kwargs={"name": text})))
+    (tmp_path / "config.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "config.yaml") == config

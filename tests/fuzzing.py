@@ -1,0 +1,203 @@
+"""What must become of a mutated config: it is taken as it stands, or there is one clear error."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import faulthandler
+import re
+import signal
+from collections.abc import Mapping
+
+from omegaconf import OmegaConf
+
+from rslcore.config import ExperimentConfig, dump_yaml, load_config, missing_requirements, structure, unstructure
+from rslcore.errors import ConfigError, PluginFaultError, RslcoreError
+from rslcore.registry import default_registry
+
+
+def outcome(make, source=""):
+    """The config that `make` gives, or the error; anything else fails, and so does an error that is not clear."""
+    try:
+        config = make()
+    except RslcoreError as error:
+        check_error(error, source)
+        return error
+    assert isinstance(config, ExperimentConfig)
+    return config
+
+
+def check_error(error, source=""):
+    """Fail unless an error is one message that a user can read: short, printable, and with a place."""
+    text = str(error)
+    assert not isinstance(error, PluginFaultError), text
+    assert text.strip(), "an empty message"
+    assert "Traceback" not in text, text
+    assert "the fault is in its code" not in text, text
+    assert len(text) < 12_000, f"{len(text)} characters: {text[:500]}"
+    assert all(letter.isprintable() or letter == "\n" for letter in text), repr(text)
+    assert source in text, f"{text!r} does not name the file"
+    if isinstance(error, ConfigError):
+        assert error.problems
+        for problem in error.problems:
+            assert problem.path or source or str(problem).startswith(("the override ", "the config ", "'")), text
+            assert problem.message[:1] not in ("", " "), text
+
+
+def is_held(asked, held):
+    """Whether a config holds what plain data asks for; it may have more, the defaults."""
+    if isinstance(asked, Mapping):
+        if not isinstance(held, Mapping):
+            return False
+        # A whole number may be a name, as of a group of observations.
+        names = {key: str(key) if type(key) is int and key not in held else key for key in asked}
+        return all(name in held and is_held(asked[key], held[name]) for key, name in names.items())
+    if isinstance(asked, list | tuple):
+        return isinstance(held, list | tuple) and len(asked) == len(held) and all(map(is_held, asked, held))
+    if isinstance(asked, bool) or not isinstance(asked, int | float):
+        return type(asked) is type(held) and asked == held
+    same_kind = isinstance(held, int | float) and not isinstance(held, bool)
+    return same_kind and (asked == held or (asked != asked and held != held))
+
+
+def check_taken(config, asked, folder):
+    """Fail unless a config is what was asked for, and its YAML reads back as the same."""
+    held = unstructure(config)
+    assert is_held(asked, held), f"{asked} became {held}"
+    try:
+        text = dump_yaml(config)
+    except RslcoreError as error:
+        check_error(error)
+        return
+    if missing_requirements(config.plugins.require, default_registry()):
+        return  # which only files are asked for
+    file = folder / "again.yaml"
+    file.write_text(text, encoding="utf-8")
+    again = unstructure(load_config(file))
+    assert is_held(held, again), f"{held} was written and read as {again}"
+
+
+def structured(tree):
+    """The outcome of plain data."""
+    return outcome(lambda: structure(tree, ExperimentConfig, default_registry()))
+
+
+def loaded(text, folder):
+    """The outcome of a file, and what plain YAML makes of it; None where that cannot tell."""
+    file = folder / "mutated.yaml"
+    try:
+        file.write_bytes(text.encode())
+    except UnicodeEncodeError:
+        file.write_bytes(text.encode(errors="surrogatepass"))
+    result = outcome(lambda: load_config(file), "mutated.yaml")
+    if not isinstance(result, ExperimentConfig) or "${" in text:
+        return result, None
+    return result, read(text)
+
+
+def read(text):
+    """The data of a YAML text, interpolations as they stand."""
+    return OmegaConf.to_container(OmegaConf.create(text))
+
+
+def expected(tree, made):
+    """A config's data with overrides set; None where that cannot be told here, as with interpolations."""
+    tree = copy.deepcopy(tree)
+    for override in made:
+        key, _, text = override.partition("=")
+        if "${" in override:
+            return None
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
+        path = [int(part) if re.fullmatch(r"-?\d+", part) else part for part in re.split(r"[.\[\]]+", key) if part]
+        parent = tree
+        for part in path[:-1]:
+            parent = parent[part] if isinstance(parent, list) else parent.setdefault(part, {})
+        parent[path[-1]] = value
+    return tree
+
+
+@contextlib.contextmanager
+def watched(seconds, what):
+    """Fail with all stacks if the block takes longer, even where no Python code is run."""
+
+    def ring(number, frame):
+        raise AssertionError(f"not done after {seconds} s: {what}")
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    faulthandler.dump_traceback_later(2 * seconds, exit=True)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
+        signal.signal(signal.SIGALRM, previous)
+
+
+def whole(recipe, *changes):
+    """A recipe as plain data, complete with every default."""
+    return unstructure(load_config(recipe, changes))
+
+
+WORK = {"iterations": 2, "num_updates": 9, "num_envs": 64, "num_steps_per_env": 64, "num_learning_epochs": 64}
+"""How often something is done in a run that is tried: more may be legal, and would take its time."""
+TINY = ("iterations=1", "num_threads=1", "device=cpu", "env.num_envs=2", "runner.num_steps_per_env=4")
+SMALL_NETWORKS = ("policy.actor.network.hidden_dims=[4]", "policy.critic.network.hidden_dims=[4]")
+PPO = ("algorithm.num_learning_epochs=1", "algorithm.num_mini_batches=2")
+MIRROR = "{name: symmetry, function: mirrors:pendulum, use_mirror_loss: true}"
+NOVELTY = "{name: rnd, predictor_hidden_dims: [4], target_hidden_dims: [4], num_outputs: 2}"
+CATCH = "env={name: gymnasium, id: rslcore_tests/Catch-v0, num_envs: 2}"
+IMAGES = "{name: cnn, groups: [image, paddle], hidden_dims: [4], encoder: {channels: [2, 2]}}"
+
+
+def tiny_bases(folder):
+    """Valid configs of every built-in component, whole, of which an iteration is a matter of milliseconds."""
+    from rslcore.training import train
+
+    teacher = load_config("pendulum_teacher", (*TINY, *SMALL_NETWORKS, *PPO, "loggers=[]"))
+    run = train(teacher, log_root=folder / "teacher", quiet=True).path
+    made = [whole(name, *TINY, *SMALL_NETWORKS, *PPO) for name in ("cartpole", "pendulum", "pendulum_estimator")]
+    memory = [f"policy.{part}.network.rnn_hidden_dim=4" for part in ("actor", "critic")]
+    made.append(whole("cartpole_memory", *TINY, *SMALL_NETWORKS, *PPO, *memory))
+    made.append(whole("halfcheetah_multi_discrete", *TINY, *SMALL_NETWORKS, *PPO))
+    made.append(whole("halfcheetah_amp", *TINY, *SMALL_NETWORKS, *PPO, "algorithm.extensions[0].hidden_dims=[4]"))
+    made.append(whole("pendulum", *TINY, *SMALL_NETWORKS, *PPO, f"algorithm.extensions=[{NOVELTY}]", "experiment=rnd"))
+    images = [f"policy.{part}.network={IMAGES}" for part in ("actor", "critic")]
+    made.append(whole("pendulum", *TINY, *SMALL_NETWORKS, *PPO, CATCH, *images, "experiment=images"))
+    soft = ["policy.actor.network.hidden_dims=[4]", "policy.critic.hidden_dims=[4]", "algorithm.num_updates=2"]
+    soft += ["algorithm.batch_size=8", "algorithm.learning_starts=4", "storage.capacity=100"]
+    made.append(whole("halfcheetah_sac", *TINY, *soft))
+    made.append(
+        whole("pendulum", *TINY, *SMALL_NETWORKS, *PPO, f"algorithm.extensions=[{MIRROR}]", "experiment=mirror")
+    )
+    student = [
+        f"policy.teacher.run={run}",
+        "policy.student.network.hidden_dims=[4]",
+        "policy.student.network.rnn_hidden_dim=4",
+    ]
+    made.append(
+        whole("pendulum_student", *TINY, *student, "algorithm.num_learning_epochs=1", "algorithm.gradient_length=2")
+    )
+    return made
+
+
+def cut(tree):
+    """Plain data with less work in it, where it is a valid amount."""
+    if isinstance(tree, list):
+        return [cut(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {key: min(value, WORK[key]) if key in WORK else cut(value) for key, value in tree.items()}
+
+
+def outcome_of_run(config, folder):
+    """Train one config; None if that went well, else the error, which must be a clear one."""
+    from rslcore.training import train
+
+    try:
+        result = train(config, log_root=folder / "runs", quiet=True)
+    except RslcoreError as error:
+        check_error(error)
+        return error
+    assert result.iteration == config.iterations
+    return None

@@ -1,0 +1,170 @@
+"""Thousands of mutated configs: each is taken as it stands and trains, or is one clear error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import yaml
+from fuzzing import (
+    check_taken,
+    cut,
+    expected,
+    loaded,
+    outcome,
+    outcome_of_run,
+    structured,
+    tiny_bases,
+    watched,
+    whole,
+)
+from hypothesis import HealthCheck, Phase, given, settings
+from mutations import data, overrides, texts
+
+from rslcore.config import ExperimentConfig, load_config
+from rslcore.registry import default_registry
+
+NUM_DATA, NUM_TEXTS, NUM_OVERRIDES, NUM_RUNS, NUM_COMMANDS = 5_000, 1_000, 100, 300, 40
+RECIPES = {recipe.name: whole(recipe.name) for recipe in default_registry().recipes()}
+
+
+def many(examples):
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def counted(counts, result):
+    counts["accepted" if isinstance(result, ExperimentConfig) else "refused"] += 1
+    return isinstance(result, ExperimentConfig)
+
+
+def report(what, counts):
+    print(
+        f"{what}: {counts['accepted'] + counts['refused']} ({counts['accepted']} accepted, {counts['refused']} refused)"
+    )
+
+
+def test_plain_data_is_taken_as_it_stands_or_refused(tmp_path):
+    counts, seen = Counter(), set()
+
+    @many(2 * NUM_DATA)
+    @given(tree=data(list(RECIPES.values())))
+    def try_one(tree):
+        key = repr(tree)
+        if key in seen or len(seen) == NUM_DATA:
+            return
+        seen.add(key)
+        with watched(30, tree):
+            result = structured(tree)
+            if counted(counts, result):
+                check_taken(result, tree, tmp_path)
+
+    try_one()
+    report("configs tried as plain data", counts)
+    assert len(seen) == NUM_DATA
+
+
+def test_files_are_taken_as_they_stand_or_refused(tmp_path):
+    counts = Counter()
+
+    @many(NUM_TEXTS)
+    @given(text=texts(list(RECIPES.values())))
+    def try_one(text):
+        with watched(30, text):
+            result, asked = loaded(text, tmp_path)
+            if counted(counts, result):
+                check_taken(result, asked or {}, tmp_path)
+
+    try_one()
+    report("configs tried as files", counts)
+
+
+def test_overrides_are_applied_as_they_stand_or_refused(tmp_path):
+    counts = Counter()
+
+    def try_recipe(name, tree):
+        @many(NUM_OVERRIDES)
+        @given(made=overrides(tree))
+        def try_one(made):
+            with watched(30, made):
+                result = outcome(lambda: load_config(name, made))
+                if counted(counts, result):
+                    check_taken(result, expected(tree, made) or {}, tmp_path)
+
+        try_one()
+
+    for name, tree in RECIPES.items():
+        try_recipe(name, tree)
+    report("configs tried with overrides", counts)
+
+
+def test_what_is_accepted_trains_for_an_iteration_or_is_one_error(tmp_path):
+    counts, seen, bases = Counter(), set(), tiny_bases(tmp_path)
+
+    @many(40 * NUM_RUNS)
+    @given(tree=data(bases))
+    def try_one(tree):
+        if counts["run"] == NUM_RUNS:
+            return
+        with watched(60, tree):
+            if not isinstance(structured(tree), ExperimentConfig):
+                return
+            tree = cut(tree)
+            if repr(tree) in seen:
+                return
+            seen.add(repr(tree))
+            error = outcome_of_run(structured(tree), tmp_path)
+            counts["run" if error is None else "error"] += 1
+
+    try_one()
+    print(f"accepted configs run: {sum(counts.values())} ({counts['run']} trained, {counts['error']} refused there)")
+    assert counts["run"] == NUM_RUNS
+
+
+def test_command_line_ends_with_0_or_with_one_message(tmp_path):
+    codes, bases = Counter(), tiny_bases(tmp_path)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def command(*arguments):
+        arguments = [sys.executable, "-m", "rslcore", "train", *arguments, f"--log-root={tmp_path / 'logs'}", "--quiet"]
+        ended = subprocess.run(
+            arguments, capture_output=True, text=True, errors="replace", timeout=120, env=environment
+        )
+        codes[ended.returncode] += 1
+        assert ended.returncode in (0, 2), (arguments, ended.stderr)
+        assert "Traceback" not in ended.stderr, (arguments, ended.stderr)
+        assert ended.stderr.startswith("error: ") == (ended.returncode == 2), (arguments, ended.stderr)
+
+    @many(NUM_COMMANDS)
+    @given(tree=data(bases), made=overrides(bases[0]))
+    def try_one(tree, made):
+        file = tmp_path / "mutated.yaml"
+        if sum(codes.values()) % 2:
+            try:
+                file.write_text(yaml.safe_dump(cut(tree) if isinstance(structured(tree), ExperimentConfig) else tree))
+            except UnicodeEncodeError:
+                return
+            command(str(file))
+        else:
+            file.write_text(yaml.safe_dump(bases[0]))
+            made = [override for override in made if "\0" not in override and not override.startswith("-")]
+            enough = ["iterations=1", "env.num_envs=2", "runner.num_steps_per_env=4"]
+            command(str(file), *(text.encode(errors="replace").decode() for text in made), *enough)
+
+    try_one()
+    print(f"command lines: {sum(codes.values())} ({codes[0]} with exit code 0, {codes[2]} with 2)")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Relative paths in a config shall find nothing."""
+    monkeypatch.chdir(tmp_path)
