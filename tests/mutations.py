@@ -350,10 +350,10 @@ def like(random, old):
         return not old
     if isinstance(old, int):
         return random.choice(
-            [random.choice(INTEGERS), old + 1, old * 2, max(1, old // 2), float(old), random.choice(FLOATS)]
+            [random.choice(INTEGERS), old + 1, old * 2, max(1, old // 2), float(old % 2**60), random.choice(FLOATS)]
         )
     if isinstance(old, float):
-        near = [old * 2, old / 3, -old, round(old), random.uniform(0, 1), random.uniform(0, 1)]
+        near = [old * 2, old / 3, -old, round(random.uniform(0, 4)), random.uniform(0, 1), random.uniform(0, 1)]
         return random.choice([random.choice(FLOATS), *near])
     if isinstance(old, str):
         return random.choice(
