@@ -21,6 +21,7 @@ from torch import distributed as torch_distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from rslcore.errors import LostRankError, RankError
+from rslcore.meeting import meet
 
 T = TypeVar("T")
 
@@ -88,7 +89,9 @@ def joined(device: torch.device) -> Iterator[None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
-        torch_distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        store, own_rank, world_size = meet()
+        torch_distributed.init_process_group(backend, store=store, rank=own_rank, world_size=world_size)
     except (RuntimeError, ValueError) as error:  # ValueError: the environment lacks a variable
         reason = str(error).strip().partition("\n")[0]
         raise RankError(f"the processes of this run cannot find one another: {reason}") from error

@@ -15,25 +15,10 @@ import pytest
 import torch
 from damaging import rewrite
 
-from rslcore.cli import main
 from rslcore.config import load_config
 
 DISTRIBUTIONS = Path(__file__).parents[2] / "data" / "distributions"
 SMALL = ("iterations=2", "env.num_envs=4", "runner.num_steps_per_env=8")
-
-
-@pytest.fixture
-def rslcore(monkeypatch, capsys):
-    """Run a command in this process; give its exit code and what it printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rslcore", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return run
 
 
 @pytest.fixture
