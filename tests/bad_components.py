@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rslcore.config import config, option
+from rslcore.metrics import EpisodeStatistics
 from rslcore.protocols import EnvStep
 from rslcore.registry import hookimpl
 from rslcore.testing.fakes.config import FakeEnvConfig
@@ -27,6 +28,7 @@ from rslcore_runners.config import OnPolicyConfig
 from rslcore_runners.on_policy import OnPolicyRunner
 
 PLUGIN_API = 1
+CPU = torch.device("cpu")
 NAMES = {
     "network": "Network",
     "distribution": "Distribution",
@@ -194,6 +196,10 @@ class BadRunner(OnPolicyRunner):
     """A runner that breaks a promise."""
 
     def learn(self):
+        if self.config.fault == "resets":
+            self._obs = self.env.reset()
+        if self.config.fault == "counts":
+            self.episodes = EpisodeStatistics(self.env.spec.num_envs, self.config.num_steps_per_env, CPU)
         if self.config.fault == "saves":
             self.session.save_checkpoint = lambda *arguments: None
         if self.config.fault == "context":

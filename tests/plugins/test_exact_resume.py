@@ -85,6 +85,8 @@ def configured(small_config, pendulum_student):
         if case in SAC_CASES:
             return small_config(*sac(case), *overrides, recipe="pendulum")
         recipe, *rest = PPO_CASES[case]
+        if "halfcheetah" in f"{recipe} {rest}".lower():
+            pytest.importorskip("mujoco")
         ppo = ("algorithm.schedule=adaptive", "algorithm.num_mini_batches=2", "algorithm.num_learning_epochs=2")
         return small_config(*ppo, *rest, *overrides, recipe=recipe)
 
@@ -249,7 +251,7 @@ def test_checkpoint_of_before_local_states_begins_new_episodes(configured, tmp_p
     torch.save({**payload, "schema": 2, "rng": {**local["rng"], "cuda": []}}, path)
     resumed = run(configured(case, f"iterations={2 * K}"), tmp_path, resume=stopped.path)
     assert [record.getMessage() for record in caplog.records] == [
-        "the checkpoint holds nothing of the envs of rank 0: they begin new episodes"
+        "the checkpoint holds nothing of the envs: they begin new episodes"
     ]
     assert resumed.told[K + 1]["RND/weight"] > stopped.told[K]["RND/weight"]
     assert resumed.told[2 * K]["total_steps"] == 2 * K * 8 * 4

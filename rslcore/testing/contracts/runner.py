@@ -19,13 +19,14 @@ from rslcore.config import evolve
 from rslcore.context import Context
 from rslcore.protocols import Algorithm, EnvStep
 from rslcore.registry import Registry
+from rslcore.run.checkpoint import load_checkpoint
 from rslcore.run.folder import RunFolder
 from rslcore.run.session import RunSession
 from rslcore.testing.contracts.algorithm import expect_trains
 from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import make_env
-from rslcore.testing.values import expect
-from rslcore.training import build_algorithm, train
+from rslcore.testing.values import difference, expect
+from rslcore.training import TrainingResult, build_algorithm, train
 
 NUM_ITERATIONS = 3
 
@@ -113,6 +114,23 @@ class RunnerContract(Contract):
             "A run that is asked to stop is saved. There is no checkpoint.",
         )
 
+    def test_goes_on_where_it_stopped(self, context: Context, registry: Registry, tmp_path: Path) -> None:
+        """With the observations and the statistics of the episodes that were running, in an env that can be saved."""
+        count = context.config.iterations
+        whole = _train_for(2 * count, context, registry, log_root=tmp_path / "whole")
+        stopped = _train_for(count, context, registry, log_root=tmp_path / "stopped")
+        resumed = _train_for(2 * count, context, registry, resume=stopped.path)
+        first, second = _last_state(whole), _last_state(resumed)
+        if any(rank["env"] is None for rank in first["ranks"]):
+            return
+        gap = difference(first, second)
+        expect(
+            gap is None,
+            "A run that was stopped and resumed is the one that never stopped. The two ended differently: "
+            f"{gap}; begin with `session.first_observations()`, and give `save_checkpoint` the latest ones and the "
+            "state of all that the runner counts.",
+        )
+
     def test_same_seed_trains_the_same(self, context: Context, registry: Registry, tmp_path: Path) -> None:
         """Two runs of one seed give the same metrics, but for times."""
         runs = [
@@ -125,6 +143,17 @@ class RunnerContract(Contract):
     def test_trains_and_resumes(self, context: Context, registry: Registry, tmp_path: Path) -> None:
         """With a real algorithm."""
         expect_trains(context, registry, tmp_path)
+
+
+def _train_for(iterations: int, context: Context, registry: Registry, **options: Any) -> TrainingResult:
+    return train(evolve(context.config, iterations=iterations), quiet=True, registry=registry, **options)
+
+
+def _last_state(result: TrainingResult) -> dict[str, Any]:
+    """What the last checkpoint of a run holds of its training, without times."""
+    checkpoint = load_checkpoint(result.path / f"model_{result.iteration}.pt")
+    progress = {name: value for name, value in checkpoint.progress.items() if name != "elapsed"}
+    return {"algorithm": checkpoint.algorithm, "ranks": list(checkpoint.ranks), "progress": progress}
 
 
 class Loop:

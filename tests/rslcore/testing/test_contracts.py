@@ -75,6 +75,8 @@ def sentence(registry):
         ("runner", "saves", "reports_and_saves", "The last iteration is saved, with `session.save_checkpoint`."),
         ("runner", "context", "in_order", "under `rollout_context()`. Under it were []."),
         ("runner", "stop", "stops_when", "Asked in the second one, it ended after 3."),
+        ("runner", "resets", "where_it_stopped", "differently: algorithm.modules.policy.module.actor.layers.0.weight"),
+        ("runner", "counts", "where_it_stopped", "The two ended differently: progress.runner.episodes"),
         ("env", "final", "goes_on_by_itself", "`final_obs` holds its last observation. It is None;"),
         ("env", "late", "goes_on_by_itself", "It was the last of the old one, and the next step was not marked"),
         ("env", "dtype", "row_of_each", "`rewards` of a step is [4] float32. It is [4] float64; convert it"),
