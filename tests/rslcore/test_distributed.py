@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rslcore.distributed import (
+    alone,
     average_gradients,
     copy_from_main,
     from_main,
@@ -147,6 +148,19 @@ def objects():
 
 def test_objects_are_gathered_and_handed_out(two_ranks):
     assert two_ranks.run(objects) == [([0, 1], [0, 1, 2], ["x", "xx"], 0), ([0, 1], [0, 1, 2], [], 0)]
+
+
+def act_alone():
+    """Only rank 0 does something; nobody waits for the other."""
+    if rank() == 0:
+        with alone():
+            assert (num_ranks(), rank(), gather(1)) == (1, 0, [1])
+            assert sum_over_ranks(torch.ones(1)).item() == 1.0
+    return num_ranks(), gather(rank())
+
+
+def test_rank_may_do_something_alone(two_ranks):
+    assert two_ranks.run(act_alone) == [(2, [0, 1])] * 2
 
 
 def die_before(call):
