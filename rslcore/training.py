@@ -103,7 +103,7 @@ def _build_and_run(
     context = Context(registry, config, device, seed, num_steps_per_env(config), restoring=resumed is not None)
     text = dump_yaml(config)
     with contextlib.closing(context.build(config.env, "env")) as env:
-        check_same_envs(env.spec.num_envs)
+        check_same_envs(env.spec)
         context = attrs.evolve(context, env=env, spec=env.spec)
         algorithm = build_algorithm(context)
         loggers = _build_loggers(context) if is_main() else {}

@@ -59,7 +59,8 @@ class Extension(Protocol):
         """Do to observations that nobody acts on yet what `before_act` does, without moving on any state of its own.
 
         They are those of `Transition.next_obs`, the last ones of ended episodes among them, and the last of a rollout.
-        Calls `before_act` unless overridden; an extension whose `before_act` keeps a history must override it.
+        Calls `before_act` unless overridden; an extension whose `before_act` keeps a history must override it. Of
+        several ranks one may be alone in this call: it must not wait for others.
         """
         return self.before_act(final_obs)
 

@@ -12,6 +12,7 @@ from rslcore.distributed import gather, num_ranks
 from rslcore.errors import RankError
 from rslcore.registry import Registry
 from rslcore.run.provenance import Provenance
+from rslcore.specs import EnvSpec
 
 
 def check_same_run(config: ExperimentConfig, registry: Registry) -> None:
@@ -29,9 +30,9 @@ def check_same_run(config: ExperimentConfig, registry: Registry) -> None:
     _compare(gather(have), "start all ranks with one config and the same installed packages")
 
 
-def check_same_envs(num_envs: int) -> None:
-    """Raises RankError, on every rank, if ranks have different numbers of envs."""
-    _compare(gather({"number of envs": num_envs}), "give every rank as many")
+def check_same_envs(spec: EnvSpec) -> None:
+    """Raises RankError, on every rank, if ranks have different numbers of envs, or others."""
+    _compare(gather(dict(_leaves({"env": spec.to_dict()}))), "give every rank as many of the same envs")
 
 
 def check_same_modules(state: Mapping[str, Any]) -> None:
@@ -48,7 +49,7 @@ def check_same_modules(state: Mapping[str, Any]) -> None:
     _compare(
         gather(dict(zip(tensors, sums, strict=True))),
         "the ranks have learned apart: what an extension trains outside of `losses` needs "
-        "`rslcore.distributed.average_gradients` before its step",
+        "`rslcore.distributed.average_gradients` before its step, and running statistics `merged_moments`",
         shown="the sum of ",
     )
 

@@ -8,14 +8,23 @@ tests/test_sharded_data.py and tests/test_ranks.py are short forms for every day
 from __future__ import annotations
 
 import pytest
+from ranks import RankPool, backends
 from shard_runs import ALL, SAME_UPDATE, TOLERANCE, compare, fill, run_and_hash
 
 ITERATIONS = 200
 
 
-@pytest.fixture(params=["two_ranks", "four_ranks"])
+POOLS = [
+    pytest.param((num_ranks, *device.values), id=f"{num_ranks}-{device.id}", marks=device.marks)
+    for num_ranks in (2, 4)
+    for device in backends(num_ranks)
+]
+
+
+@pytest.fixture(scope="module", params=POOLS)
 def pool(request):
-    return request.getfixturevalue(request.param)
+    with RankPool(*request.param) as processes:
+        yield processes
 
 
 @pytest.mark.parametrize("case", SAME_UPDATE)

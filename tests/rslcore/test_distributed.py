@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from rslcore.distributed import (
+    alone,
     average_gradients,
+    average_gradients_of,
     copy_from_main,
     from_main,
     gather,
@@ -149,6 +151,19 @@ def test_objects_are_gathered_and_handed_out(two_ranks):
     assert two_ranks.run(objects) == [([0, 1], [0, 1, 2], ["x", "xx"], 0), ([0, 1], [0, 1, 2], [], 0)]
 
 
+def act_alone():
+    """Only rank 0 does something; nobody waits for the other."""
+    if rank() == 0:
+        with alone():
+            assert (num_ranks(), rank(), gather(1)) == (1, 0, [1])
+            assert sum_over_ranks(torch.ones(1)).item() == 1.0
+    return num_ranks(), gather(rank())
+
+
+def test_rank_may_do_something_alone(two_ranks):
+    assert two_ranks.run(act_alone) == [(2, [0, 1])] * 2
+
+
 def die_before(call):
     if rank() == 1:
         os._exit(3)
@@ -161,6 +176,7 @@ CALLS = {
     "gather": lambda: gather(1),
     "gather_on_main": lambda: gather_on_main(1),
     "from_main": lambda: (from_main(1), gather(1)),
+    "average_gradients_of": lambda: average_gradients_of(nn.Linear(1, 1, device=device())),
 }
 
 
@@ -169,3 +185,41 @@ def test_lost_rank_is_told(two_ranks, call):
     left, dead = two_ranks.outcomes(die_before, call)
     assert dead.error == "the process ended with exit code 3"
     assert left.error == "LostRankError: rank 0 ends because another rank has ended"
+
+
+def die_in_backward():
+    module = average_gradients_of(nn.Linear(1, 1, device=device()))
+    loss = module(torch.ones(1, 1, device=device())).sum()
+    if rank() == 1:
+        os._exit(3)
+    loss.backward()
+
+
+def test_lost_rank_is_told_where_gradients_wait_for_it(two_ranks):
+    left, _ = two_ranks.outcomes(die_in_backward)
+    assert left.error == "LostRankError: rank 0 ends because another rank has ended"
+
+
+def average_through_module():
+    """A parameter that takes part in the loss of rank 1 only, and one that takes part in none."""
+    own = nn.ModuleDict({name: nn.Linear(1, 1, bias=False, device=device()) for name in ("both", "one", "never")})
+
+    class Loss(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own = own
+
+        def forward(self, scale):
+            loss = scale * own["both"].weight.sum()
+            return loss + 4.0 * own["one"].weight.sum() if rank() == 1 else loss
+
+    module = average_gradients_of(Loss())
+    module(rank() + 1.0).backward()
+    return [None if each.weight.grad is None else each.weight.grad.item() for each in own.values()]
+
+
+def test_gradients_through_a_module_are_averaged(two_ranks):
+    assert two_ranks.run(average_through_module) == [[1.5, 2.0, None]] * 2
+    # As it is with one rank.
+    module = nn.Linear(1, 1)
+    assert average_gradients_of(module) is module

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from rslcore.metrics import EpisodeStatistics, to_floats
+from rslcore.distributed import rank
+from rslcore.metrics import EpisodeStatistics, Means, merge_metrics, to_floats
 from rslcore.protocols import EnvStep
 
 
@@ -80,3 +81,41 @@ def test_collect_sums_channels_over_episodes(statistics):
     restored = EpisodeStatistics(num_envs=2, num_steps=3, device=torch.device("cpu"), window=2)
     restored.load_state_dict(statistics.state_dict())
     assert restored.collect()["Episode/style"] == 18.0
+
+
+def collect_on_two_ranks():
+    """Env 0 ends at every step, on rank 0 in the first iteration only; rank 1 alone has a channel."""
+    statistics = EpisodeStatistics(num_envs=2, num_steps=2, device=torch.device("cpu"), window=3)
+    found = []
+    for iteration in range(2):
+        for number in range(2):
+            ends = iteration == 0 or rank() == 1
+            row = step([10.0 * iteration + 2.0 * number + rank(), 0.0], terminated=(ends, False))
+            if rank() == 1:
+                row.extras["episode"] = {"style": torch.tensor([1.0 + number, 0.0])}
+            statistics.record(row)
+        found.append((list(statistics.returns), statistics.collect(), list(statistics.returns)))
+    return found[0][1], found[0][2], found[1][1], found[1][2]
+
+
+def test_collect_has_the_latest_episodes_of_all_ranks(two_ranks):
+    first, second = two_ranks.run(collect_on_two_ranks)
+    assert first == second
+    # Returns 0 and 1 at the first step, 2 and 3 at the second, of which the latest three are kept; then 11 and 13.
+    assert first == (
+        {"Episode/style": 1.5, "Train/mean_reward": 2.0, "Train/mean_episode_length": 1.0},
+        [1.0, 2.0, 3.0],
+        {"Episode/style": pytest.approx(5.0 / 3.0), "Train/mean_reward": 9.0, "Train/mean_episode_length": 1.0},
+        [3.0, 11.0, 13.0],
+    )
+
+
+def test_merged_metrics_are_means_over_the_ranks_that_have_them():
+    assert merge_metrics([{"a": 1.0, "b": 2.0}, {"a": 3.0, "c": 4.0}]) == {"a": 2.0, "b": 2.0, "c": 4.0}
+
+
+def test_means_weigh_what_is_a_mean_over_rows():
+    means = Means()
+    means.add({"loss": torch.tensor(2.0)}, torch.tensor(1.5))
+    means.add({"loss": torch.tensor(5.0)})
+    assert means.collect() == {"loss": 4.0}

@@ -64,15 +64,26 @@ def test_ranks_with_different_plugins_are_refused(two_ranks, tmp_path):
     assert [outcome.error for outcome in outcomes] == [expected] * 2
 
 
-def train_with_own_num_envs(log_root, device):
+def train_with_own_envs(log_root, device):
+    """One env more on rank 1, and one observation more in it."""
     make = shards.EnvSpec
-    with mock.patch("shards.EnvSpec", lambda size, *rest, **options: make(size + rank(), *rest, **options)):
+
+    def make_own(num_envs, observations, *others, **options):
+        own = {**observations, "policy": shards.TensorSpec((3 + rank(),))}
+        return make(num_envs + rank(), own, *others, **options)
+
+    with mock.patch("shards.EnvSpec", make_own):
         run((), log_root, device)
 
 
-def test_ranks_with_different_numbers_of_envs_are_refused(two_ranks, tmp_path):
-    outcomes = two_ranks.outcomes(train_with_own_num_envs, str(tmp_path), two_ranks.device)
-    expected = "RankError: the ranks differ:\n  number of envs is 4 on rank 0 and 5 on rank 1\ngive every rank as many"
+def test_ranks_with_different_envs_are_refused(two_ranks, tmp_path):
+    outcomes = two_ranks.outcomes(train_with_own_envs, str(tmp_path), two_ranks.device)
+    expected = (
+        "RankError: the ranks differ:\n"
+        "  env.num_envs is 4 on rank 0 and 5 on rank 1\n"
+        "  env.observations.policy.shape[0] is 3 on rank 0 and 4 on rank 1\n"
+        "give every rank as many of the same envs"
+    )
     assert [outcome.error for outcome in outcomes] == [expected] * 2
 
 
@@ -92,7 +103,7 @@ def test_modules_that_differ_are_refused(two_ranks):
         "RankError: the ranks differ:\n"
         "  the sum of modules.net is 0.0 on rank 0 and 3.0 on rank 1\n"
         "the ranks have learned apart: what an extension trains outside of `losses` needs "
-        "`rslcore.distributed.average_gradients` before its step"
+        "`rslcore.distributed.average_gradients` before its step, and running statistics `merged_moments`"
     )
     assert [outcome.error for outcome in outcomes] == [expected] * 2
 
