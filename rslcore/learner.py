@@ -5,9 +5,11 @@ Legend: B rows of a minibatch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +18,19 @@ from rslcore.distributed import average_gradients_of, copy_from_main, row_weight
 from rslcore.extension_list import ExtensionList
 from rslcore.modules import ModuleTable
 from rslcore.optim import Optimizer
+
+
+@attrs.frozen
+class MinibatchNumbers:
+    """What tells of a minibatch whether its numbers went wrong, on the device.
+
+    Attributes:
+        loss: That was minimized, those of extensions in it.
+        norms: Of the gradients of the optimizer's groups.
+    """
+
+    loss: Tensor
+    norms: Sequence[Tensor]
 
 
 class Learner:
@@ -28,12 +43,16 @@ class Learner:
         modules: All that is trained, that of extensions among it.
         optimizer: Of the modules that have none of their own, from `make_optimizer`.
         extensions: Bound already.
+
+    Attributes:
+        minibatches: Numbers of the latest minibatches, until someone has looked at them and clears them.
     """
 
     def __init__(self, modules: ModuleTable, optimizer: Optimizer, extensions: ExtensionList) -> None:
         self.modules = modules
         self.optimizer = optimizer
         self.extensions = extensions
+        self.minibatches: deque[MinibatchNumbers] = deque(maxlen=1000)
         for entry in modules:
             copy_from_main(value for value in entry.module.state_dict().values() if isinstance(value, Tensor))
         self._loss = average_gradients_of(_Loss(modules))
@@ -73,6 +92,7 @@ class Learner:
         for after_backward in self.extensions.hooks.after_backward:
             after_backward(batch, outputs)
         self.optimizer.step()
+        self.minibatches.append(MinibatchNumbers(weighted.detach(), self.optimizer.norms))
         for after_minibatch in self.extensions.hooks.after_minibatch:
             after_minibatch(batch, outputs)
         return {f"Loss/{name}": extra for name, (extra, _) in extras.items()}

@@ -103,6 +103,10 @@ class ModuleTable:
                 f"no parameter group of module '{name}' has {listed(forgotten)}, which would never be trained"
             )
 
+    def items(self) -> Iterable[tuple[str, RegisteredModule]]:
+        """The modules with their names."""
+        return self._table.items()
+
     def __iter__(self) -> Iterator[RegisteredModule]:
         return iter(self._table.values())
 

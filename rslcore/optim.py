@@ -10,7 +10,7 @@ With the options that torch has by default, each makes the same steps as the cla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -28,9 +28,13 @@ class ParameterGroup:
         parameters: The parameters, all on one device, all float32.
         learning_rate: Scalar tensor on that device; may be shared with other groups and changed in place.
         max_grad_norm: The group's gradient is scaled down to this 2-norm; None for no limit.
+        name: What the group is called in messages.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: Tensor, max_grad_norm: float | None) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], learning_rate: Tensor, max_grad_norm: float | None, name: str = ""
+    ) -> None:
+        self.name = name
         self.parameters = list(parameters)
         self.tensors: list[Tensor] = list(self.parameters)
         self.learning_rate = learning_rate
@@ -44,16 +48,19 @@ class ParameterGroup:
         self._zeros = [torch.zeros_like(view) for view in self._change_views]
 
     def gather_gradient(self) -> Tensor:
-        """The clipped gradient as one vector; a parameter that took no part in the loss counts as zeros."""
+        """Put the clipped gradient in `gradient`, one vector; return its 2-norm before that, a scalar tensor.
+
+        A parameter that took no part in the loss counts as zeros.
+        """
         gradients = [
             (zeros if parameter.grad is None else parameter.grad).reshape(-1)
             for parameter, zeros in zip(self.parameters, self._zeros, strict=True)
         ]
         torch.cat(gradients, out=self.gradient)
+        norm: Tensor = torch.linalg.vector_norm(self.gradient)
         if self.max_grad_norm is not None:
-            norm = torch.linalg.vector_norm(self.gradient)
             self.gradient.mul_((self.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
-        return self.gradient
+        return norm
 
     def apply_change(self) -> None:
         """Subtract `change` from the parameters."""
@@ -65,6 +72,11 @@ class Optimizer:
 
     Args:
         groups: The parameters.
+
+    Attributes:
+        norms: Of the latest gradients of the groups, before they were clipped, scalar tensors.
+        skips_bad_steps: Whether a step is left out if a gradient is not finite, which waits for the device to know.
+        num_skipped: Steps that were left out; to be set back by whoever asks.
     """
 
     name: ClassVar[OptimizerName]
@@ -79,6 +91,9 @@ class Optimizer:
         self._moments = [
             {name: torch.zeros_like(group.gradient) for name in type(self).moments} for group in self.groups
         ]
+        self.norms: list[Tensor] = []
+        self.skips_bad_steps = False
+        self.num_skipped = 0
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
@@ -89,14 +104,24 @@ class Optimizer:
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter from its gradient."""
+        self.norms = [group.gather_gradient() for group in self.groups]
+        if self.skips_bad_steps and not torch.stack(self.norms).isfinite().all():
+            self.num_skipped += 1
+            return
         for group, steps, moments in zip(self.groups, self.steps, self._moments, strict=True):
             steps.add_(1.0)
-            self.update(group, group.gather_gradient(), steps, moments)
+            self.update(group, group.gradient, steps, moments)
             group.apply_change()
 
     def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
         """Fill in `group.change`, what is subtracted from the parameters, and bring the moments up to date."""
         raise NotImplementedError
+
+    def moments_by_name(self) -> Iterator[tuple[str, Tensor]]:
+        """The moments of all groups, each with what it is called in messages."""
+        for group, moments in zip(self.groups, self._moments, strict=True):
+            for name, moment in moments.items():
+                yield f"{name} of {group.name}", moment
 
     def state_dict(self) -> dict[str, Any]:
         """The moments of all groups, in their order; learning rates belong to whoever made the groups."""
@@ -227,8 +252,9 @@ def make_optimizer(
             if entry.learning_rate == "adaptive"
             else torch.tensor(entry.learning_rate, device=learning_rate.device),
             max_grad_norm,
+            f"module '{name}'" + (f" ('{key}')" if key else ""),
         )
-        for entry in modules
+        for name, entry in modules.items()
         if entry.optimizer is None
-        for parameters in entry.groups.values()
+        for key, parameters in entry.groups.items()
     )

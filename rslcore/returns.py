@@ -19,6 +19,7 @@ def generalized_advantages(
     final_values: Tensor,
     gamma: float,
     lam: float,
+    valid: Tensor | None = None,
 ) -> Tensor:
     """Generalized advantage estimation (Schulman et al. 2016, equation 16) with time-out bootstrap.
 
@@ -36,6 +37,8 @@ def generalized_advantages(
         final_values: V of the final observation where step t was truncated, 0 elsewhere, `[T, N]`.
         gamma: Discount, in [0, 1].
         lam: In [0, 1].
+        valid: Which rows are transitions, `[T, N]`, bool; None if all are. The advantages of others are of no meaning,
+            and the rows before them know of what comes by V(s_{t+1}) alone.
 
     Returns:
         Advantages `[T, N]`; returns are advantages + values.
@@ -51,6 +54,8 @@ def generalized_advantages(
     next_values = torch.cat((values[1:], last_values.unsqueeze(0)))
     deltas = rewards + gamma * (alive * next_values + final_values) - values
     decay = gamma * lam * alive
+    if valid is not None:
+        decay[:-1].mul_(valid[1:])
     advantages = torch.empty_like(rewards)
     advantage = torch.zeros_like(last_values)
     for t in range(rewards.shape[0] - 1, -1, -1):
@@ -62,11 +67,14 @@ def standardize(advantages: Tensor, over: Tensor | None = None) -> Tensor:
     """Shift and scale to mean 0 and standard deviation 1, over all ranks.
 
     Args:
-        advantages: Any shape, at least two elements.
-        over: The elements that the statistics are taken of, any shape; all by default.
+        advantages: Any shape.
+        over: The elements that the statistics are taken of, any shape; all by default. Of less than two there are none,
+            and the result is zeros.
     """
     elements = advantages if over is None else over
     if num_ranks() == 1:
+        if elements.numel() < 2:
+            return torch.zeros_like(advantages)
         std, mean = torch.std_mean(elements)
     else:
         count, mean, variance = merged_moments(elements.flatten())

@@ -59,10 +59,10 @@ def small_config() -> Callable[..., ExperimentConfig]:
 def reads_of_runs() -> Callable[[int, int], int]:
     """The host reads that every run of a Gymnasium env makes, for its iterations and the steps of each.
 
-    In a step the actions, since the env is on the host. In an iteration rewards, dones and validity of the steps
-    (`EpisodeStatistics`), and the metrics.
+    In a step the actions, since the env is on the host. In an iteration whether its numbers are finite (`Watch`),
+    rewards, dones and validity of the steps (`EpisodeStatistics`), and the metrics.
     """
-    return lambda num_iterations, num_steps: num_iterations * (num_steps + 3 + 1)
+    return lambda num_iterations, num_steps: num_iterations * (num_steps + 1 + 3 + 1)
 
 
 GROUPS = "env.groups={policy: [0, 1], privileged: [2]}"

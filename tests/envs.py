@@ -104,10 +104,91 @@ class Spring(gymnasium.Env):
         self.state = state["state"]
 
 
+<<<<<<< HEAD
 class Silent(Spring):
     """Cannot say where it is."""
 
     state_dict = load_state_dict = None
+=======
+class Faulty(Spring):
+    """A spring, one of whose numbers goes wrong in one of the envs.
+
+    Args:
+        where: `obs`, `reward`, or `first_obs` for the observation of a reset.
+        index: Of the env, counted from 0, where the run's seed is 1.
+        step: Of the env's life, counted from 1, at which it goes wrong.
+        value: What the number becomes.
+        lasting: Whether all numbers of its kind are wrong from then on, until the env is reset from outside.
+    """
+
+    def __init__(self, where="obs", index=1, step=5, value="nan", lasting=False):
+        self.where, self.index, self.at, self.value, self.lasting = where, index, step, float(value), lasting
+        self.my_index = None
+        self.life = 0
+        self.is_broken = False
+
+    def reset(self, *, seed=None, options=None):
+        obs, info = super().reset(seed=seed)
+        if self.my_index is None:
+            self.my_index = seed - 1
+        self.is_broken = False
+        if self.where == "first_obs" and self.my_index == self.index and self.life == 0:
+            obs[0] = self.value
+        return obs, info
+
+    def step(self, action):
+        obs, reward, *flags = super().step(numpy.nan_to_num(action))
+        self.life += 1
+        if self.my_index == self.index and self.life == self.at:
+            self.is_broken = True
+        if self.is_broken:
+            obs[0] = self.value if self.where == "obs" else obs[0]
+            reward = self.value if self.where == "reward" else reward
+            self.is_broken = self.lasting
+        return obs, reward, *flags
+
+
+class FaultySprings(gymnasium.vector.VectorEnv):
+    """The vectorised version, which resets in the step after an episode's end; it may lose envs, too.
+
+    Args:
+        num_envs: N.
+        max_episode_steps: Of an episode.
+        lost_at: The step from which on there is one env less.
+        options: Of `Faulty`.
+    """
+
+    metadata = {"autoreset_mode": gymnasium.vector.AutoresetMode.NEXT_STEP}  # noqa: RUF012 - as Gymnasium has it
+
+    def __init__(self, num_envs, max_episode_steps=8, lost_at=None, **options):
+        self.num_envs = num_envs
+        self.single_observation_space, self.single_action_space = Spring.observation_space, Spring.action_space
+        self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
+        self.lost_at, self.limit, self.count = lost_at, max_episode_steps, 0
+        self.envs = [Faulty(**options) for _ in range(num_envs)]
+        self.steps = [0] * num_envs
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = [0] * self.num_envs
+        seeds = [None if seed is None else seed + index for index in range(self.num_envs)]
+        return numpy.stack([env.reset(seed=seed)[0] for env, seed in zip(self.envs, seeds, strict=True)]), {}
+
+    def step(self, actions):
+        self.count += 1
+        rows = [self._step(index, action) for index, action in enumerate(actions)]
+        kept = len(rows) - (self.lost_at is not None and self.count >= self.lost_at)
+        obs, rewards, terminated, truncated = (numpy.array(column[:kept]) for column in zip(*rows, strict=True))
+        return obs, rewards, terminated, truncated, {}
+
+    def _step(self, index, action):
+        if self.steps[index] == self.limit:
+            self.steps[index] = 0
+            return self.envs[index].reset()[0], 0.0, False, False
+        self.steps[index] += 1
+        obs, reward, terminated, _, _ = self.envs[index].step(action)
+        return obs, reward, terminated, self.steps[index] == self.limit
+>>>>>>> 0eb1748 (Numbers that go wrong are found, told and saved)
 
 
 class Fails(Spaces):
@@ -130,7 +211,19 @@ def register():
         gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
         gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Spring-v0", entry_point=Spring, max_episode_steps=8)
+<<<<<<< HEAD
         gymnasium.register("rslcore_tests/Silent-v0", entry_point=Silent, max_episode_steps=5)
+=======
+        gymnasium.register(
+            "rslcore_tests/Faulty-v0", entry_point=Faulty, max_episode_steps=8, disable_env_checker=True
+        )
+        gymnasium.register(
+            "rslcore_tests/FaultySprings-v0",
+            entry_point=Faulty,
+            vector_entry_point=FaultySprings,
+            max_episode_steps=8,
+        )
+>>>>>>> 0eb1748 (Numbers that go wrong are found, told and saved)
         gymnasium.register("rslcore_tests/Camera-v0", entry_point=Camera, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Fails-v0", entry_point=Fails)
         gymnasium.register("rslcore_tests/Needy-v0", entry_point=Needy)

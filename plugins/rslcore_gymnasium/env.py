@@ -205,7 +205,8 @@ class GymnasiumEnv:
     def _to_tensors(self, obs: Any) -> TensorDict:
         groups = self._split(obs)
         tensors = {name: self._to_tensor(group, self._dtypes[name]) for name, group in groups.items()}
-        return TensorDict(tensors, batch_size=[self.spec.num_envs])
+        # Of as many envs as there are: where they have become fewer, the run says so.
+        return TensorDict(tensors, batch_size=[len(next(iter(tensors.values())))])
 
     def _split(self, obs: Any) -> dict[str, Any]:
         """An observation, of one env or of all, as groups."""

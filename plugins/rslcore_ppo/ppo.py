@@ -207,6 +207,7 @@ class PPO:
             cut_off * storage.column("truncated"),
             config.gamma,
             config.lam,
+            storage.valid,
         )
         torch.add(advantages, critic.values, out=storage.column("returns"))
         if self.extensions.hooks.after_returns:

@@ -8,6 +8,7 @@ from rslcore.context import Context
 from rslcore.metrics import EpisodeStatistics
 from rslcore.protocols import Algorithm, Env, RandomStartEnv
 from rslcore.run.session import RunSession
+from rslcore.watch import Watch
 from rslcore_runners.config import OnPolicyConfig
 
 
@@ -31,7 +32,8 @@ class OnPolicyRunner:
         self.env = env
         self.algorithm = algorithm
         self.session = session
-        self._obs = session.first_observations()
+        self.watch = Watch(context, env, session, config.num_steps_per_env)
+        self._obs = self.watch.start(session.first_observations())
         if config.init_at_random_ep_len and not session.goes_on:
             if not isinstance(env, RandomStartEnv):
                 raise context.error(
@@ -52,9 +54,10 @@ class OnPolicyRunner:
         while session.iteration < session.total_iterations:
             algorithm.start_iteration(session.iteration, session.total_iterations)
             started = time.perf_counter()
-            with algorithm.rollout_context():
+            with algorithm.rollout_context(), self.watch.rollout():
                 for _ in range(self.config.num_steps_per_env):
-                    step = self.env.step(algorithm.act(obs))
+                    actions = algorithm.act(obs)
+                    step = self.watch.look(actions, self.env.step(actions))
                     algorithm.process_env_step(step)
                     self.episodes.record(step)
                     obs = step.obs
@@ -65,6 +68,7 @@ class OnPolicyRunner:
                 {
                     **metrics,
                     **self.episodes.collect(),
+                    **self.watch.metrics(),
                     "Perf/collection_time": collected - started,
                     "Perf/learning_time": updated - collected,
                 },

@@ -10,6 +10,9 @@ Activation = Literal["elu", "relu", "tanh", "gelu", "silu", "leaky_relu", "selu"
 Shuffle = Literal["epoch", "rollout", "none"]
 """How often the rows of a rollout, or the envs of a recurrent one, are permuted before they are cut in minibatches."""
 
+OnBadNumbers = Literal["stop", "skip", "reset"]
+"""What a run does when numbers of an env or of an update are not finite."""
+
 Precision = Literal["fp32", "bf16"]
 """Number format of the networks' matrix products while learning; parameters and losses are always in full precision."""
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from rslcore.config.choices import OnBadNumbers
 from rslcore.config.components import (
     AlgorithmComponent,
     EnvComponent,
@@ -59,6 +60,11 @@ class ExperimentConfig:
         "kept as `model_best.pt`.",
     )
     best_is: Literal["highest", "lowest"] = option("highest", "Which value of `best_metric` is the best.")
+    on_bad_numbers: OnBadNumbers = option(
+        "stop",
+        "What the run does when numbers of an env or a gradient are not finite, or actions explode: `stop` ends it, "
+        "`skip` goes on and learns nothing from them, `reset` also resets the envs that gave them.",
+    )
     env: EnvComponent = option(attrs.NOTHING, "The environments.")
     runner: RunnerComponent = option(attrs.NOTHING, "The loop.")
     policy: PolicyComponent = option(attrs.NOTHING, "The networks.")

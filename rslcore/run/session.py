@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +13,6 @@ from tensordict import TensorDict
 from rslcore.config import unstructure
 from rslcore.context import Context
 from rslcore.distributed import gather, gather_on_main, is_main, num_ranks
-from rslcore.errors import RunError
-from rslcore.extension_list import ExtensionList
 from rslcore.metrics import merge_metrics, to_floats
 from rslcore.protocols import Algorithm, Logger
 from rslcore.run.agreement import check_same_modules
@@ -26,6 +23,9 @@ from rslcore.run.listeners import Listeners
 from rslcore.run.local_state import LocalState, restore_local_state, save_local_state
 from rslcore.run.provenance import Provenance, continued, dump_history
 from rslcore.seeding import set_rng_state
+from rslcore.watch.evidence import KeptSteps, saved_columns
+from rslcore.watch.incident import Incidents
+from rslcore.watch.update import UpdateWatch
 
 
 @attrs.frozen
@@ -60,6 +60,8 @@ class RunSession:
 
     Attributes:
         stop_requested: To be set by whoever wants the run to end after this iteration, on any rank.
+        incidents: To which is reported if numbers go wrong.
+        kept_steps: The steps of the rollout, to be saved then; None if the runner keeps none.
         stopping: Whether it ends after this iteration; the same on all ranks, decided when an iteration is finished.
     """
 
@@ -89,6 +91,9 @@ class RunSession:
         self._runner_state: Mapping[str, Any] = {}
         self._local = LocalState()
         self._keeper = CheckpointKeeper(config)
+        self.incidents = Incidents(lambda: self.folder)
+        self.kept_steps: KeptSteps | None = None
+        self._updates = UpdateWatch(algorithm, self.incidents, config.on_bad_numbers == "stop")
         self._first_iteration = 0
         self._resumed_elapsed = 0.0
         self._clock = time.perf_counter()
@@ -158,13 +163,14 @@ class RunSession:
             num_steps: Env steps of the iteration, over all envs of this process.
 
         Raises:
-            RunError: A loss is not finite; what has been learned in this iteration is lost, the checkpoints are not.
+            RunError: Numbers of the update have gone wrong: a loss, a gradient or a parameter is not finite, or the
+                policy has stopped exploring. What has been learned in this iteration is lost, the checkpoints are not.
         """
         self.iteration += 1
         self.total_steps += num_steps * num_ranks()
-        ranks = gather((to_floats(metrics), self.stop_requested))
+        ranks = gather((to_floats({**metrics, **self._updates.scalars()}), self.stop_requested))
         read = merge_metrics([metrics for metrics, _ in ranks])
-        self._refuse_infinite_losses(read)
+        read = self._updates.judge(self.iteration, read, self._evidence)
         before, self.elapsed = self.elapsed, time.perf_counter() - self._clock
         total_fps = num_steps * num_ranks() / max(self.elapsed - before, 1e-9)
         self.metrics = {**read, "Perf/total_fps": total_fps}
@@ -176,21 +182,10 @@ class RunSession:
             self._listeners.emit("rslcore_iteration_finished", session=self, record=record)
         self.stopping = any(stop for _, stop in ranks)
 
-    def _refuse_infinite_losses(self, metrics: Mapping[str, float]) -> None:
-        extensions = getattr(self._algorithm, "extensions", None)
-        owners = extensions if isinstance(extensions, ExtensionList) else None
-        bad = {name: value for name, value in metrics.items() if name.startswith("Loss/") and not math.isfinite(value)}
-        if bad:
-            found = []
-            for name, value in bad.items():
-                owner = owners and owners.owner_of_loss(name.removeprefix("Loss/"))
-                found.append(f"{name} is {value}" + (f" (a loss of extension '{owner}')" if owner else ""))
-            found.sort(key=lambda text: "extension" not in text)  # what others may have caught it from comes first
-            if not math.isfinite(metrics.get("Train/mean_shaped_reward", 0.0)):
-                found.insert(0, "the rewards that extensions have shaped are not finite")
-            last = next(reversed(self.folder.checkpoints().values()), None)
-            advice = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
-            raise RunError(f"iteration {self.iteration}: {', '.join(found)}; the run ends here, {advice}")
+    def _evidence(self) -> dict[str, Any]:
+        """What is saved of an iteration whose update went wrong."""
+        steps = {} if self.kept_steps is None else self.kept_steps.state_dict()
+        return {**steps, "columns": saved_columns(self._algorithm)}
 
     def save_checkpoint(
         self, obs: TensorDict, runner_state: Mapping[str, Any], local_runner_state: Mapping[str, Any]

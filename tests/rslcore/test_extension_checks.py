@@ -245,17 +245,18 @@ def test_losses_that_are_not_finite_end_the_run_and_leave_the_last_checkpoint(tr
     with pytest.raises(RunError) as caught:
         train_with(Probe)
     (path,) = tmp_path.rglob("model_*.pt")
-    assert path.name == "model_1.pt"
+    (saved,) = tmp_path.rglob("bad_numbers_*.pt")
+    assert (path.name, saved.name) == ("model_1.pt", "bad_numbers_2.pt")
     assert str(caught.value) == (
         "iteration 2: Loss/probe is nan (a loss of extension 'probe'); the run ends here, "
-        f"the last checkpoint is {path}"
+        f"the last checkpoint is {path}; what was collected is in {saved}"
     )
 
 
 def test_losses_that_are_infinite_at_once_end_the_run_without_a_checkpoint(train_with, monkeypatch, tmp_path):
     loss = torch.tensor(float("inf"))
     monkeypatch.setattr(Probe, "losses", lambda self, batch, outputs: {"probe": (loss, 0.0)})
-    message = r"^iteration 1: Loss/probe is inf \(a loss of extension 'probe'\); .*, there is no checkpoint yet$"
+    message = r"^iteration 1: Loss/probe is inf \(a loss of extension 'probe'\); .*, there is no checkpoint yet; what was collected is in .*$"
     with pytest.raises(RunError, match=message):
         train_with(Probe)
     assert not list(tmp_path.rglob("model_*.pt"))
@@ -271,6 +272,6 @@ def test_extensions_that_raise_are_named_with_their_distribution(train_with):
 def test_losses_that_catch_it_from_shaped_rewards_say_so(train_with, monkeypatch):
     monkeypatch.setattr(Probe, "losses", Extension.losses)
     monkeypatch.setattr(Probe, "shape_reward", lambda self, transition, rewards: rewards * float("nan"))
-    message = "^iteration 1: the rewards that extensions have shaped are not finite, Loss/surrogate is nan, "
+    message = "^iteration 1: the rewards that extensions have shaped are not finite, then Loss/surrogate is nan, "
     with pytest.raises(RunError, match=message):
         train_with(Probe)

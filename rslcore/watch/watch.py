@@ -1,0 +1,219 @@
+"""`Watch`: what a runner's loop asks at every step.
+
+Legend: N envs, T steps of a rollout, A actions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from rslcore.context import Context
+from rslcore.distributed import gather, gather_on_main, num_ranks, rank
+from rslcore.errors import ConfigError, EnvError
+from rslcore.protocols import Env, EnvStep, PartialResetEnv
+from rslcore.watch.cleaning import Cleaner
+from rslcore.watch.evidence import MAX_ENVS, KeptSteps
+from rslcore.watch.incident import BadNumbersError, described
+from rslcore.watch.numbers import Finding, RolloutNumbers, row_sums
+from rslcore.watch.shapes import obs_problems, step_problems
+
+if TYPE_CHECKING:
+    from rslcore.run.session import RunSession
+
+PATIENCE = 10
+"""Rollouts in a row without a single good row after which a run that skips bad ones ends."""
+
+
+class Watch:
+    """Sees that an env gives what its spec says, and that the numbers of a rollout are finite.
+
+    A runner calls it so:
+
+        obs = watch.start(env.reset())
+        ...
+        with algorithm.rollout_context(), watch.rollout():
+            for _ in range(num_steps):
+                actions = algorithm.act(obs)
+                step = watch.look(actions, env.step(actions))
+                algorithm.process_env_step(step)
+                obs = step.obs
+
+    and hands the scalars of `metrics` to the session with the others. Shapes, types and devices are looked at without
+    reading a tensor. Numbers are noted on the device and read once, in the last `look` of a rollout, which then does
+    as the run's `on_bad_numbers` says. Where something else fails within a rollout, and numbers had gone wrong before,
+    these are the error.
+
+    Args:
+        context: Of the runner: gives the run's config and device.
+        env: That is stepped.
+        session: Gives the iteration and the run's folder.
+        num_steps: T, how often `look` is called in a rollout.
+
+    Raises:
+        ConfigError: Envs shall be reset, and this env cannot reset some of its envs.
+    """
+
+    def __init__(self, context: Context, env: Env, session: RunSession, num_steps: int) -> None:
+        self._mode = context.config.on_bad_numbers
+        self._name = context.config.env.name
+        if self._mode == "reset" and not isinstance(env, PartialResetEnv):
+            raise ConfigError.at(
+                "on_bad_numbers", f"env '{self._name}' cannot reset some of its envs alone; write skip, or stop"
+            )
+        self._env = env
+        self._session = session
+        self._num_envs = env.spec.num_envs
+        self._num_steps = num_steps
+        self._device = torch.empty(0, device=context.device).device  # with an index, as tensors have it
+        self._numbers = RolloutNumbers(env.spec)
+        self._cleaner = Cleaner(env.spec, self._numbers.groups) if self._mode != "stop" else None
+        self._kept = session.kept_steps = KeptSteps(env.spec, num_steps)
+        self._latest: tuple[TensorDict, dict[str, Tensor]] | None = None  # raw observations and their sums
+        self._seen_step = False
+        self._num_bad_rows = 0
+        self._num_barren = 0  # rollouts in a row without a good row
+
+    @torch.no_grad()
+    def start(self, obs: TensorDict) -> TensorDict:
+        """Look at the first observations `[N, ...]` of a run; return those to act on.
+
+        Raises:
+            EnvError: They are not as the spec says.
+            ConfigError: Envs shall be reset, and the env says that it cannot reset some of these.
+        """
+        self._refuse("in its first observations", obs_problems(self._env.spec, self._device, obs))
+        sums = row_sums(obs, self._numbers.groups)
+        self._latest = obs, sums
+        if self._mode == "reset" and isinstance(self._env, PartialResetEnv):
+            self._env.reset_envs(torch.zeros(len(obs), dtype=torch.bool, device=self._device))  # says if it cannot
+        return obs if self._cleaner is None else self._cleaner.begin(obs, sums)
+
+    @contextlib.contextmanager
+    def rollout(self) -> Iterator[None]:
+        """A rollout, from the observations that were seen last.
+
+        Raises:
+            RunError: Something fails in it after numbers have gone wrong.
+        """
+        assert self._latest is not None, "a watch is started with the first observations"
+        obs, sums = self._latest
+        self._numbers.begin(sums)
+        self._kept.begin(obs)
+        try:
+            yield
+        except BadNumbersError:
+            raise
+        except Exception as error:
+            findings: list[Finding] = []
+            if self._mode == "stop":
+                with contextlib.suppress(RuntimeError):  # a device that has failed gives no numbers
+                    findings = self._numbers.find()
+            if not findings:
+                raise
+            # No other rank need have failed, so that nothing is gathered.
+            failed = f"the run failed with {type(error).__name__}: {error}"
+            raise self._fatal([*self._described(findings), failed], self._evidence(findings)) from error
+
+    def look(self, actions: Tensor, step: EnvStep) -> EnvStep:
+        """Look at a step of the env; return the one to learn from.
+
+        Args:
+            actions: What was done, `[N, A]`.
+            step: What came of it.
+
+        Raises:
+            EnvError: It is not as the spec says.
+            RunError: Numbers of the rollout went wrong, and the run shall stop then, or has nothing left to learn from.
+        """
+        if not self._seen_step:
+            self._refuse("at its first step", step_problems(self._env.spec, self._device, step))
+            self._seen_step = True
+        sums = row_sums(step.obs, self._numbers.groups)
+        for rows in (step.rewards, *sums.values()):
+            if rows.shape[0] != self._num_envs:
+                when = f"at step {self._numbers.num_steps + 1} of iteration {self._session.iteration + 1}"
+                self._refuse(when, step_problems(self._env.spec, self._device, step))
+        self._numbers.note(actions, step, sums)
+        self._kept.add(actions, step)
+        self._latest = step.obs, sums
+        if self._cleaner is not None:
+            step = self._cleaner.clean(actions, step, sums)
+        if self._numbers.num_steps == self._num_steps:
+            step = self._judge(step)
+        return step
+
+    def metrics(self) -> dict[str, float]:
+        """For runs that go on: rows of the last rollout that nothing is learned from since their numbers are bad."""
+        return {} if self._cleaner is None else {"Watch/bad_rows": float(self._num_bad_rows)}
+
+    def _refuse(self, when: str, problems: list[str]) -> None:
+        if problems:
+            lines = "\n  ".join(problems)
+            raise EnvError(f"env '{self._name}' does not give what its spec says {when}:\n  {lines}")
+
+    def _judge(self, step: EnvStep) -> EnvStep:
+        """The last step of a rollout, once its numbers have been read; every rank does the same."""
+        findings = self._numbers.find()
+        bad = self._take_bad_rows(step, bool(findings))
+        num_bad = int(bad.sum()) if findings else 0
+        reports = gather((self._described(findings), num_bad))
+        self._num_bad_rows = sum(number for _, number in reports)
+        found = [
+            clause if num_ranks() == 1 else f"rank {number}: {clause}"
+            for number, (clauses, _) in enumerate(reports)
+            for clause in clauses
+        ]
+        if not found:
+            self._num_barren = 0
+            return step
+        evidence = next((each for each in gather_on_main(self._evidence(findings)) if each), {})
+        if self._cleaner is None:
+            raise self._fatal(found, evidence)
+        self._stop_if_nothing_is_left(found, evidence, [number for _, number in reports], bad.numel())
+        done = "nothing is learned from such rows" + (", and their envs are reset" if self._mode == "reset" else "")
+        self._session.incidents.warn("rollout", self._session.iteration + 1, found, done, lambda: evidence)
+        return self._reset_envs(step, bad.any(0)) if self._mode == "reset" and findings else step
+
+    def _take_bad_rows(self, step: EnvStep, are_some: bool) -> Tensor:
+        """Which rows of the rollout are bad, `[T, N]`, bool; those of a run that stops need not be known."""
+        good = [] if self._cleaner is None else self._cleaner.good
+        bad = ~torch.stack(good) if are_some and good else torch.zeros_like(step.dones).unsqueeze(0)
+        good.clear()
+        return bad
+
+    def _stop_if_nothing_is_left(
+        self, found: list[str], evidence: dict[str, Any], num_bad: list[int], num_rows: int
+    ) -> None:
+        nothing_left = [number == num_rows for number in num_bad]
+        self._num_barren = self._num_barren + 1 if all(nothing_left) else 0
+        if self._num_barren == PATIENCE:
+            raise self._fatal([*found, f"no row of {PATIENCE} rollouts was any better"], evidence)
+        if num_ranks() > 1 and any(nothing_left):  # its minibatches would be missed by the others
+            raise self._fatal([*found, "no row of a rank is left to learn from"], evidence)
+
+    def _reset_envs(self, step: EnvStep, envs: Tensor) -> EnvStep:
+        """The clean last step of a rollout, after which bad envs `[N]` were reset."""
+        assert self._cleaner is not None
+        assert isinstance(self._env, PartialResetEnv)
+        obs = self._env.reset_envs(envs)
+        self._refuse("after a reset of some envs", obs_problems(self._env.spec, self._device, obs))
+        sums = row_sums(obs, self._numbers.groups)
+        self._latest = obs, sums
+        return self._cleaner.restart(step, envs, obs, sums)
+
+    def _described(self, findings: list[Finding]) -> list[str]:
+        return described(findings, self._num_steps, self._env.spec.num_envs)
+
+    def _evidence(self, findings: list[Finding]) -> dict[str, Any]:
+        """What is saved of the envs that gave bad numbers; nothing if none did."""
+        envs = sorted({env for finding in findings for env in finding.envs})[:MAX_ENVS]
+        return {"rank": rank(), **self._kept.state_dict(envs)} if envs else {}
+
+    def _fatal(self, found: list[str], evidence: dict[str, Any]) -> BadNumbersError:
+        return self._session.incidents.fatal(self._session.iteration + 1, found, lambda: evidence)
