@@ -104,12 +104,12 @@ class Spring(gymnasium.Env):
         self.state = state["state"]
 
 
-<<<<<<< HEAD
 class Silent(Spring):
     """Cannot say where it is."""
 
     state_dict = load_state_dict = None
-=======
+
+
 class Faulty(Spring):
     """A spring, one of whose numbers goes wrong in one of the envs.
 
@@ -188,7 +188,6 @@ class FaultySprings(gymnasium.vector.VectorEnv):
         self.steps[index] += 1
         obs, reward, terminated, _, _ = self.envs[index].step(action)
         return obs, reward, terminated, self.steps[index] == self.limit
->>>>>>> 0eb1748 (Numbers that go wrong are found, told and saved)
 
 
 class Fails(Spaces):
@@ -211,19 +210,14 @@ def register():
         gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
         gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Spring-v0", entry_point=Spring, max_episode_steps=8)
-<<<<<<< HEAD
         gymnasium.register("rslcore_tests/Silent-v0", entry_point=Silent, max_episode_steps=5)
-=======
-        gymnasium.register(
-            "rslcore_tests/Faulty-v0", entry_point=Faulty, max_episode_steps=8, disable_env_checker=True
-        )
+        gymnasium.register("rslcore_tests/Faulty-v0", entry_point=Faulty, max_episode_steps=8, disable_env_checker=True)
         gymnasium.register(
             "rslcore_tests/FaultySprings-v0",
             entry_point=Faulty,
             vector_entry_point=FaultySprings,
             max_episode_steps=8,
         )
->>>>>>> 0eb1748 (Numbers that go wrong are found, told and saved)
         gymnasium.register("rslcore_tests/Camera-v0", entry_point=Camera, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Fails-v0", entry_point=Fails)
         gymnasium.register("rslcore_tests/Needy-v0", entry_point=Needy)

@@ -31,9 +31,7 @@ def make_obs(policy=None, depth=None):
 
 def make_step(**changes):
     flags = torch.zeros(3, dtype=torch.bool)
-    return EnvStep(
-        **{"obs": make_obs(), "rewards": torch.zeros(3), "terminated": flags, "truncated": flags, **changes}
-    )
+    return EnvStep(**{"obs": make_obs(), "rewards": torch.zeros(3), "terminated": flags, "truncated": flags, **changes})
 
 
 def note(numbers, steps, actions=None):
