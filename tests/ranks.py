@@ -59,7 +59,7 @@ class Outcome:
     traceback: str = ""
 
 
-class RankError(AssertionError):
+class FailedRankError(AssertionError):
     """A rank has failed, or not finished; the message has its traceback."""
 
 
@@ -85,12 +85,12 @@ class RankPool:
         self._workers: list[_Worker] = []
 
     def run(self, function: Any, *arguments: Any) -> list[Any]:
-        """What the function returns on each rank. Raises RankError with the traceback of the rank that failed first."""
+        """What the function returns on each rank. Raises FailedRankError with the traceback of one that failed."""
         outcomes = self.outcomes(function, *arguments)
         failed = [(rank, outcome) for rank, outcome in enumerate(outcomes) if outcome.error]
         if failed:  # one that was left alone says nothing of the cause
             rank, outcome = next((each for each in failed if "LostRankError" not in each[1].error), failed[0])
-            raise RankError(f"rank {rank} of {self.num_ranks}: {outcome.error}\n{outcome.traceback}")
+            raise FailedRankError(f"rank {rank} of {self.num_ranks}: {outcome.error}\n{outcome.traceback}")
         return [outcome.value for outcome in outcomes]
 
     def outcomes(self, function: Any, *arguments: Any) -> list[Outcome]:
@@ -108,7 +108,7 @@ class RankPool:
         while waiting:
             ready = wait(list(waiting), timeout=max(0.0, deadline - time.monotonic()))
             if not ready:
-                raise RankError(self._describe_hang(function, sorted(waiting.values())))
+                raise FailedRankError(self._describe_hang(function, sorted(waiting.values())))
             for connection in ready:
                 rank = waiting.pop(connection)
                 try:

@@ -23,7 +23,7 @@ POOLS = [
 
 @pytest.fixture(scope="module", params=POOLS)
 def pool(request):
-    with RankPool(*request.param) as processes:
+    with RankPool(*request.param, timeout=1200.0) as processes:
         yield processes
 
 
