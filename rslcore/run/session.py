@@ -91,7 +91,7 @@ class RunSession:
         self._runner_state: Mapping[str, Any] = {}
         self._local = LocalState()
         self._keeper = CheckpointKeeper(config)
-        self.incidents = Incidents(lambda: self.folder)
+        self.incidents = Incidents()
         self.kept_steps: KeptSteps | None = None
         self._updates = UpdateWatch(algorithm, self.incidents, config.on_bad_numbers == "stop")
         self._first_iteration = 0
@@ -145,7 +145,7 @@ class RunSession:
 
         The clock starts.
         """
-        self._folder = folder
+        self._folder = self.incidents.folder = folder
         if is_main():
             folder.clean()
             folder.write_plugins(dump_history(self._history))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,12 +25,12 @@ class BadNumbersError(RunError):
 class Incidents:
     """Reports numbers that went wrong, and saves the evidence of the first time, on rank 0.
 
-    Args:
-        folder: Gives the run's folder.
+    Attributes:
+        folder: The run's, once it has begun.
     """
 
-    def __init__(self, folder: Callable[[], RunFolder]) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
+        self.folder: RunFolder | None = None
         self._saved = False
         self._warned: set[str] = set()
 
@@ -44,7 +43,8 @@ class Incidents:
             evidence: Gives plain tensors and containers to save.
         """
         clauses = list(found)
-        last = next(reversed(self._folder().checkpoints().values()), None)
+        assert self.folder is not None, "a run has no incidents before it begins"
+        last = next(reversed(self.folder.checkpoints().values()), None)
         advice = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
         saved = self._save(iteration, clauses, evidence)
         return BadNumbersError(f"iteration {iteration}: {', then '.join(clauses)}; the run ends here, {advice}{saved}")
@@ -76,7 +76,8 @@ class Incidents:
         if self._saved or not is_main():
             return ""
         self._saved = True
-        path: Path = self._folder().path / f"bad_numbers_{iteration}.pt"
+        assert self.folder is not None, "a run has no incidents before it begins"
+        path = self.folder.path / f"bad_numbers_{iteration}.pt"
         try:
             payload = {"rslcore": __version__, "iteration": iteration, "found": clauses, **evidence()}
             write_atomically(path, lambda file: torch.save(payload, file))

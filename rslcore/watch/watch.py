@@ -175,7 +175,7 @@ class Watch:
         evidence = next((each for each in gather_on_main(self._evidence(findings)) if each), {})
         if self._cleaner is None:
             raise self._fatal(found, evidence)
-        self._stop_if_nothing_is_left(found, evidence, [number for _, number in reports], bad.numel())
+        self._stop_if_nothing_is_left(found, evidence, [number for _, number in reports])
         done = "nothing is learned from such rows" + (", and their envs are reset" if self._mode == "reset" else "")
         self._session.incidents.warn("rollout", self._session.iteration + 1, found, done, lambda: evidence)
         return self._reset_envs(step, bad.any(0)) if self._mode == "reset" and findings else step
@@ -187,10 +187,9 @@ class Watch:
         good.clear()
         return bad
 
-    def _stop_if_nothing_is_left(
-        self, found: list[str], evidence: dict[str, Any], num_bad: list[int], num_rows: int
-    ) -> None:
-        nothing_left = [number == num_rows for number in num_bad]
+    def _stop_if_nothing_is_left(self, found: list[str], evidence: dict[str, Any], num_bad: list[int]) -> None:
+        """Raise RunError where too many of the rows of each rank are bad, `num_bad` of them."""
+        nothing_left = [number == self._num_steps * self._num_envs for number in num_bad]
         self._num_barren = self._num_barren + 1 if all(nothing_left) else 0
         if self._num_barren == PATIENCE:
             raise self._fatal([*found, f"no row of {PATIENCE} rollouts was any better"], evidence)

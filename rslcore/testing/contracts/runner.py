@@ -6,10 +6,12 @@ Legend: N envs, T steps of a rollout, A actions.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import attrs
 import pytest
 import torch
 from tensordict import TensorDict
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from rslcore.config import evolve
 from rslcore.context import Context
+from rslcore.errors import RunError
 from rslcore.protocols import Algorithm, EnvStep
 from rslcore.registry import Registry
 from rslcore.run.checkpoint import load_checkpoint
@@ -129,6 +132,29 @@ class RunnerContract(Contract):
             "A run that was stopped and resumed is the one that never stopped. The two ended differently: "
             f"{gap}; begin with `session.first_observations()`, and give `save_checkpoint` the latest ones and the "
             "state of all that the runner counts.",
+        )
+
+    def test_finds_numbers_that_go_wrong(
+        self, build: Callable[..., Any], loop: Loop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A reward that is not a number ends the run before anything is learned from it."""
+        step = loop.env.step
+
+        def give_nan(actions: Tensor) -> EnvStep:
+            given = step(actions)
+            return attrs.evolve(given, rewards=torch.full_like(given.rewards, math.nan))
+
+        monkeypatch.setattr(loop.env, "step", give_nan)
+        message = ""
+        try:
+            build().learn()
+        except RunError as error:
+            message = str(error)
+        expect(
+            message.startswith("iteration 1: rewards are nan in ") and "update" not in loop.algorithm.calls,
+            "A runner looks at what the env gives, with `rslcore.watch.Watch`, so that a run ends before it learns "
+            f"from numbers that are not finite. With rewards of NaN it ended with {message!r}, after "
+            f"{loop.algorithm.calls.count('update')} updates.",
         )
 
     def test_same_seed_trains_the_same(self, context: Context, registry: Registry, tmp_path: Path) -> None:
