@@ -60,7 +60,6 @@ def find_resumed(
     noted = noted_run()
     if noted is not None:
         resume = noted
-        _log.warning("the processes were started again, and go on with '%s'", noted)
     if resume is None:
         if is_restarted():
             _log.warning("the processes were started again; they had not begun yet, so they begin a new run")
@@ -72,6 +71,8 @@ def find_resumed(
     if file is None:
         _log.warning("the run '%s' has no checkpoint yet and begins again from its beginning", folder.path)
         return Resumed(folder, None)
+    if noted is not None:
+        _log.warning("the processes were started again, and go on from '%s'", file)
     checkpoint = load_checkpoint_of(folder, file, "rslcore train --resume")
     if checkpoint.iteration >= config.iterations and noted is None:  # those before may have died when all was done
         raise RunError(
