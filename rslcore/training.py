@@ -19,8 +19,10 @@ from rslcore.errors import ConfigError, RunError
 from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.agreement import check_same_envs, check_same_run
+from rslcore.run.checkpoint import Checkpoint
 from rslcore.run.folder import RunFolder
 from rslcore.run.launch import end_with_launcher, note_run
+from rslcore.run.lock import RunLock
 from rslcore.run.resume import Resumed, find_resumed
 from rslcore.run.session import RunSession
 from rslcore.run.signals import stop_on_signals
@@ -68,6 +70,7 @@ def train(
         run_name: Appended to the name of the run's folder.
         log_root: Folder of all runs.
         resume: A run's folder, or a checkpoint in it, to go on from, in that folder; the latest checkpoint by default.
+            A run that has none yet begins again.
         quiet: Print nothing.
         registry: Where components are looked up; the installed plugins by default.
 
@@ -83,11 +86,11 @@ def train(
         raise RunError("a run name is for a new run; a resumed one keeps its folder")
     end_with_launcher()
     device = resolve_device(config.device)
-    with limited_threads(config.num_threads), joined(device):
+    with limited_threads(config.num_threads), joined(device), RunLock() as lock:
         check_same_run(config, registry)
-        resumed = from_main(find_resumed(resume, config, registry) if is_main() else None)
+        resumed = from_main(find_resumed(resume, config, registry, lock) if is_main() else None)
         seed_everything(config.seed)  # what is built is the same on all ranks
-        return _build_and_run(config, registry, device, resumed, run_name, Path(log_root), quiet)
+        return _build_and_run(config, registry, device, resumed, lock, run_name, Path(log_root), quiet)
 
 
 def _build_and_run(
@@ -95,12 +98,14 @@ def _build_and_run(
     registry: Registry,
     device: torch.device,
     resumed: Resumed | None,
+    lock: RunLock,
     run_name: str | None,
     log_root: Path,
     quiet: bool,
 ) -> TrainingResult:
-    seed = _env_seed(config, resumed)
-    context = Context(registry, config, device, seed, num_steps_per_env(config), restoring=resumed is not None)
+    checkpoint = resumed.checkpoint if resumed is not None else None
+    seed = _env_seed(config, checkpoint)
+    context = Context(registry, config, device, seed, num_steps_per_env(config), restoring=checkpoint is not None)
     text = dump_yaml(config)
     with contextlib.closing(context.build(config.env, "env")) as env:
         check_same_envs(env.spec)
@@ -110,10 +115,10 @@ def _build_and_run(
         session = RunSession(context, algorithm, loggers, quiet or not is_main())
         if rank():
             seed_everything(config.seed + _SEEDS_OF_A_RANK * rank())
-        if resumed is not None:
-            session.restore(resumed.checkpoint)
+        if checkpoint is not None:
+            session.restore(checkpoint)
         runner: Runner = context.build(config.runner, "runner", env=env, algorithm=algorithm, session=session)
-        folder = from_main(_make_folder(config, resumed, run_name, log_root) if is_main() else None)
+        folder = from_main(_make_folder(config, resumed, lock, run_name, log_root) if is_main() else None)
         assert folder is not None
         if is_main():
             folder.write_config(text)
@@ -125,11 +130,11 @@ _SEEDS_OF_A_RANK = 1_000_003
 """What the seeds of the noise of two ranks differ by: more than those of two runs are likely to."""
 
 
-def _env_seed(config: ExperimentConfig, resumed: Resumed | None) -> int:
+def _env_seed(config: ExperimentConfig, checkpoint: Checkpoint | None) -> int:
     """The seed of the first env of this rank, so that envs are seeded alike however many ranks they are spread over."""
     num_envs = getattr(config.env.config, "num_envs", _SEEDS_OF_A_RANK)
     # A resumed run whose envs begin anew must not meet the episodes of its beginning again.
-    return config.seed + rank() * num_envs + (1000 * resumed.checkpoint.iteration if resumed is not None else 0)
+    return config.seed + rank() * num_envs + (1000 * checkpoint.iteration if checkpoint is not None else 0)
 
 
 def _build_loggers(context: Context) -> dict[str, Logger]:
@@ -142,9 +147,15 @@ def _build_loggers(context: Context) -> dict[str, Logger]:
     return loggers
 
 
-def _make_folder(config: ExperimentConfig, resumed: Resumed | None, run_name: str | None, log_root: Path) -> RunFolder:
+def _make_folder(
+    config: ExperimentConfig, resumed: Resumed | None, lock: RunLock, run_name: str | None, log_root: Path
+) -> RunFolder:
     if resumed is None:
-        return RunFolder.create(log_root, config.experiment, run_name)
+        folder = RunFolder.create(log_root, config.experiment, run_name)
+        lock.take(folder.path)
+        return folder
+    if resumed.checkpoint is None:
+        return resumed.folder
     if aside := resumed.folder.set_aside_after(resumed.checkpoint.iteration):
         _log.warning("later checkpoints of the run are kept as %s", ", ".join(path.name for path in aside))
     return resumed.folder

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import attrs
 
 from rslcore.config import ExperimentConfig
 from rslcore.errors import CheckpointError, listed, nearest
@@ -14,68 +19,147 @@ from rslcore.run.folder import RunFolder
 _log = logging.getLogger(__name__)
 
 
+@attrs.frozen
+class Best:
+    """Where a run was best so far.
+
+    Attributes:
+        value: Of the metric; negated where the lowest is the best.
+        iteration: Of the checkpoint.
+    """
+
+    value: float
+    iteration: int
+
+
+@attrs.frozen
+class _Unsaved:
+    checkpoint: Checkpoint
+    error: CheckpointError
+
+
 class CheckpointKeeper:
-    """Writes the checkpoints of a run.
+    """Writes the checkpoints of a run. One that cannot be written does not end the run; the next one may be.
 
     Args:
         config: Says how many are kept, and by which metric one is the best.
-        best: The best value of that metric so far, from the checkpoint that a run is resumed from.
-
-    Attributes:
-        unsaved: Why the latest checkpoint could not be written; None if it was.
     """
 
-    def __init__(self, config: ExperimentConfig, best: float | None = None) -> None:
+    def __init__(self, config: ExperimentConfig) -> None:
         self._config = config
-        self.best = best
-        self.unsaved: CheckpointError | None = None
+        self._best: Best | None = None
+        self._resumed_iteration: int | None = None
+        self._folder: RunFolder | None = None
+        self._latest_unsaved: _Unsaved | None = None
+        self._is_metric_missed = False
 
-    def best_with(self, metrics: Mapping[str, float]) -> float | None:
-        """The best value of the metric, these metrics included; None if there is none yet. Lower ones are negated."""
-        name = self._config.best_metric
-        if name is None or name not in metrics:
-            return self.best
-        value = metrics[name] if self._config.best_is == "highest" else -metrics[name]
-        return value if self.best is None else max(value, self.best)
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint, whose best value counts if it is of the same metric."""
+        self._resumed_iteration = checkpoint.iteration
+        best, config = checkpoint.progress.get("best"), self._config
+        if best and all(checkpoint.config[key] == getattr(config, key) for key in ("best_metric", "best_is")):
+            self._best = Best(**best)
 
-    def write(self, folder: RunFolder, checkpoint: Checkpoint, best: float | None) -> Path | None:
-        """Write a checkpoint, then delete those that are not kept.
+    def start(self, folder: RunFolder) -> None:
+        """Write into this folder from now on. A process that was killed may have written the best one and not said so.
 
         Args:
             folder: The run's.
+        """
+        self._folder = folder
+        if self._best is not None and self._best.iteration == self._resumed_iteration:
+            path = folder.checkpoint_path(self._best.iteration)
+            if path.is_file():
+                self._mark_best(path)
+
+    def best_with(self, iteration: int, metrics: Mapping[str, float]) -> Best | None:
+        """Where the run was best, an iteration with these metrics included; None if that is not known yet."""
+        name = self._config.best_metric
+        if name is None:
+            return None
+        if name not in metrics:
+            self._miss_metric(name, metrics)
+            return self._best
+        value = metrics[name] if self._config.best_is == "highest" else -metrics[name]
+        is_best = math.isfinite(value) and (self._best is None or value > self._best.value)
+        return Best(value, iteration) if is_best else self._best
+
+    def _miss_metric(self, name: str, metrics: Mapping[str, float]) -> None:
+        if self._best is None and not self._is_metric_missed:
+            _log.warning(
+                "best_metric: no metric '%s' was logged so far%s (logged: %s)",
+                name,
+                nearest(name, metrics),
+                listed(metrics),
+            )
+            self._is_metric_missed = True
+
+    def write(self, checkpoint: Checkpoint, best: Best | None) -> Path | None:
+        """Write a checkpoint, mark it if it is the best one, and then delete those that are not kept.
+
+        Args:
             checkpoint: To be written.
-            best: From `best_with`; where it is another value than before, the checkpoint is the best one.
+            best: From `best_with`.
 
         Returns:
-            Its path; None, after a warning, if it cannot be written.
+            Its path; None if it cannot be written, of which the first one in a row is warned about.
         """
-        path = folder.checkpoint_path(checkpoint.iteration)
+        assert self._folder is not None, "a run has a folder when it saves"
+        path = self._folder.checkpoint_path(checkpoint.iteration)
         try:
             save_checkpoint(path, checkpoint)
         except CheckpointError as error:
-            self.unsaved = error
-            last = next(reversed(folder.checkpoints().values()), None)
-            advice = f"the last checkpoint is '{last}'" if last else "without a checkpoint so far"
-            _log.warning("%s; the run goes on, %s", error, advice)
+            if self._latest_unsaved is None:
+                last = next(reversed(self._folder.checkpoints().values()), None)
+                advice = f"the last checkpoint is '{last}'" if last else "there is no checkpoint yet"
+                _log.warning("%s; the run goes on and tries again with the next one; %s", error, advice)
+            self._latest_unsaved = _Unsaved(checkpoint, error)
             return None
-        self.unsaved = None
-        if best != self.best:
-            self._mark_best(folder, path)
-            self.best = best
+        if self._latest_unsaved is not None:
+            _log.warning("checkpoints can be written again, the first one is '%s'", path)
+            self._latest_unsaved = None
+        if best != self._best and self._mark_best(path):
+            self._best = best
         if self._config.keep_checkpoints is not None:
-            folder.keep(self._config.keep_checkpoints)
+            self._folder.keep(self._config.keep_checkpoints)
         return path
 
-    def _mark_best(self, folder: RunFolder, path: Path) -> None:
+    def _mark_best(self, path: Path) -> bool:
+        assert self._folder is not None
         try:
-            folder.mark_best(path)
+            self._folder.mark_best(path)
+            return True
         except CheckpointError as error:
             _log.warning("%s; the run goes on", error)
+            return False
 
-    def check_metric(self, metrics: Mapping[str, float]) -> None:
-        """Warn if the metric that `best_metric` names was not logged, at the end of a run."""
-        name = self._config.best_metric
-        if name is not None and name not in metrics:
-            _log.warning(
-                "best_metric: no metric '%s' was logged%s (logged: %s)", name, nearest(name, metrics), listed(metrics)
-            )
+    def finish(self) -> None:
+        """To be called when the run ends.
+
+        Raises:
+            CheckpointError: The last checkpoint could not be written where it belongs; says where it lies instead.
+        """
+        if self._latest_unsaved is None:
+            return
+        checkpoint, error = self._latest_unsaved.checkpoint, self._latest_unsaved.error
+        assert self._folder is not None
+        elsewhere = _save_elsewhere(self._folder.checkpoint_path(checkpoint.iteration).name, checkpoint)
+        if elsewhere is None:
+            raise error
+        raise CheckpointError(
+            f"{error}; it was saved as '{elsewhere}' instead: make room and move it to '{self._folder.path}'"
+        ) from error
+
+
+def _save_elsewhere(name: str, checkpoint: Checkpoint) -> Path | None:
+    """Write a checkpoint into a new folder for temporary files; None if that cannot be done either."""
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="rslcore_"))
+        save_checkpoint(folder / name, checkpoint)
+        return folder / name
+    except (OSError, CheckpointError):
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        return None

@@ -13,8 +13,9 @@ from rslcore.errors import CheckpointError, RunError
 from rslcore.registry import Registry
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
 from rslcore.run.compatibility import check_plugins
-from rslcore.run.folder import RunFolder
+from rslcore.run.folder import BEST_FILE, RunFolder
 from rslcore.run.launch import is_restarted, noted_run
+from rslcore.run.lock import RunLock
 from rslcore.run.recovery import load_checkpoint_of
 
 _log = logging.getLogger(__name__)
@@ -22,10 +23,10 @@ _log = logging.getLogger(__name__)
 
 @attrs.frozen
 class Resumed:
-    """A run, and the checkpoint that it is gone on with from."""
+    """A run, and the checkpoint that it is gone on with from; None for one that ended before it had any."""
 
     folder: RunFolder
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
 
 
 def check_resumed(path: Path, registry: Registry) -> None:
@@ -35,36 +36,45 @@ def check_resumed(path: Path, registry: Registry) -> None:
         CheckpointError: They are not; says what to do.
         RunError: There is no such run.
     """
-    file = _find_file(path)
-    check_plugins(load_checkpoint(file).history[-1], registry, f"'{file}'")
+    if (file := _file_of(RunFolder.find_resumable(path), path)) is not None:
+        check_plugins(load_checkpoint(file).history[-1], registry, f"'{file}'")
 
 
-def find_resumed(resume: str | os.PathLike[str] | None, config: ExperimentConfig, registry: Registry) -> Resumed | None:
+def find_resumed(
+    resume: str | os.PathLike[str] | None, config: ExperimentConfig, registry: Registry, lock: RunLock
+) -> Resumed | None:
     """The run to go on with: the one that processes were training which are started again, or that is asked for.
+
+    A run that ended before its first checkpoint begins again in its folder.
 
     Args:
         resume: A run's folder, or a checkpoint in it; None for a new run.
         config: Of the run from now on.
         registry: Of the installed plugins.
+        lock: Taken before the checkpoint is read, so that it is the last one.
 
     Raises:
-        RunError: There is no such run, or it has all its iterations.
+        RunError: There is no such run, it has all its iterations, or another process trains it.
         CheckpointError: Its checkpoint is damaged, or does not fit the config or the plugins.
     """
     noted = noted_run()
-    goes_on = noted is not None and bool(RunFolder(noted).checkpoints())
-    if goes_on:
+    if noted is not None:
         resume = noted
     if resume is None:
         if is_restarted():
-            _log.warning("the processes were started again; there was no checkpoint yet, so they begin a new run")
+            _log.warning("the processes were started again; they had not begun yet, so they begin a new run")
         return None
     path = Path(resume)
-    folder, file = RunFolder.find_resumable(path), _find_file(path)
-    if goes_on:
+    folder = RunFolder.find_resumable(path)
+    lock.take(folder.path)
+    file = _file_of(folder, path)
+    if file is None:
+        _log.warning("the run '%s' has no checkpoint yet and begins again from its beginning", folder.path)
+        return Resumed(folder, None)
+    if noted is not None:
         _log.warning("the processes were started again, and go on from '%s'", file)
     checkpoint = load_checkpoint_of(folder, file, "rslcore train --resume")
-    if checkpoint.iteration >= config.iterations and not goes_on:  # those before may have died when all was done
+    if checkpoint.iteration >= config.iterations and noted is None:  # those before may have died when all was done
         raise RunError(
             f"the run '{folder.path}' is at iteration {checkpoint.iteration} of {config.iterations} already; "
             f"to go on, raise the total, as in iterations={2 * checkpoint.iteration}"
@@ -80,5 +90,12 @@ def find_resumed(resume: str | os.PathLike[str] | None, config: ExperimentConfig
     return Resumed(folder, checkpoint)
 
 
-def _find_file(path: Path) -> Path:
-    return path if path.suffix == ".pt" else RunFolder.find_resumable(path).checkpoint()
+def _file_of(folder: RunFolder, path: Path) -> Path | None:
+    """The checkpoint that a path of a run means: itself, or the latest one; None if the run has none yet."""
+    if path.suffix == ".pt":
+        return path
+    if folder.checkpoints():
+        return folder.checkpoint()
+    if (best := folder.path / BEST_FILE).exists():
+        raise RunError(f"the run '{folder.path}' has no checkpoint but '{best}'; to go on from that, give its path")
+    return None

@@ -108,7 +108,7 @@ class RunSession:
         self.iteration = self._first_iteration = checkpoint.iteration
         self.total_steps = checkpoint.progress["total_steps"]
         self.elapsed = self._resumed_elapsed = checkpoint.progress["elapsed"]
-        self._keeper.best = checkpoint.progress.get("best")
+        self._keeper.restore(checkpoint)
         self._runner_state = checkpoint.progress["runner"]
         (now,) = self._history
         self._history = continued(checkpoint.history, attrs.evolve(now, since_iteration=checkpoint.iteration))
@@ -148,6 +148,7 @@ class RunSession:
         self._folder = self.incidents.folder = folder
         if is_main():
             folder.clean()
+            self._keeper.start(folder)
             folder.write_plugins(dump_history(self._history))
             self._listeners.tell("start", self)
             self._listeners.emit("rslcore_run_started", session=self)
@@ -206,12 +207,12 @@ class RunSession:
         ranks = gather_on_main(local)
         if not is_main():
             return
-        best = self._keeper.best_with(self.metrics)
+        best = self._keeper.best_with(self.iteration, self.metrics)
         progress = {
             "total_steps": self.total_steps,
             "elapsed": self.elapsed,
             "runner": dict(runner_state),
-            "best": best,
+            "best": best and attrs.asdict(best),
             "loggers": self._listeners.logger_states(),
         }
         checkpoint = Checkpoint(
@@ -223,7 +224,7 @@ class RunSession:
             progress=progress,
             ranks=tuple(ranks),
         )
-        path = self._keeper.write(self.folder, checkpoint, best)
+        path = self._keeper.write(checkpoint, best)
         if path is not None:
             self._listeners.emit("rslcore_checkpoint_saved", session=self, path=path)
 
@@ -231,12 +232,10 @@ class RunSession:
         """Tell plugins that the run ended well.
 
         Raises:
-            CheckpointError: What it has learned last could not be saved.
+            CheckpointError: What it has learned last could not be saved where it belongs.
         """
-        if self._keeper.unsaved is not None:
-            raise self._keeper.unsaved
+        self._keeper.finish()
         if is_main():
-            self._keeper.check_metric(self.metrics)
             self._listeners.emit("rslcore_run_finished", session=self)
 
     def close(self) -> None:
