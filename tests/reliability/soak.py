@@ -108,7 +108,7 @@ class Watched:
     def stop(self) -> int:
         """End it as a user would; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=300)
+        code = self.process.wait(timeout=900)
         self.output.close()
         return code
 
