@@ -113,6 +113,8 @@ class RankPool:
                 rank = waiting.pop(connection)
                 try:
                     outcomes[rank] = connection.recv()
+                    if outcomes[rank].error:
+                        self._workers[rank].process.join()
                 except EOFError:
                     process = self._workers[rank].process
                     process.join()
@@ -182,7 +184,10 @@ def _serve(connection: Connection, rank: int, num_ranks: int, device: str, stack
     with stacks.open("w") as file, contextlib.suppress(EOFError):
         faulthandler.register(signal.SIGUSR1, file)
         while True:
-            connection.send(_run(own, connection))
+            outcome = _run(own, connection)
+            connection.send(outcome)
+            if outcome.error:
+                os._exit(1)  # torch may wait for ever for what a lost rank has left behind
 
 
 def _run(device: torch.device, connection: Connection) -> Outcome:
@@ -195,10 +200,6 @@ def _run(device: torch.device, connection: Connection) -> Outcome:
             return Outcome(function(*arguments))
     except Exception as error:
         return Outcome(error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-    finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-        gc.collect()  # what holds connections
 
 
 def _import(module: str, file: str) -> None:

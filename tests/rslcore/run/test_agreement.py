@@ -136,7 +136,7 @@ def train_with_nan(log_root, device):
 
 def test_nan_of_one_rank_ends_all(two_ranks, tmp_path):
     for outcome in two_ranks.outcomes(train_with_nan, str(tmp_path), two_ranks.device):
-        assert outcome.error.startswith("RunError: ")
+        assert outcome.error.startswith("BadNumbersError: iteration 1: ")
         assert "Loss/odd is nan (a loss of extension 'apart')" in outcome.error
 
 
