@@ -14,7 +14,7 @@ import attrs
 from rslcore.config import ExperimentConfig, dump_yaml, missing_requirements
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
-from rslcore.distributed import from_main, gather, is_main, joined, rank
+from rslcore.distributed import from_main, gather, is_main, joined, num_ranks, rank
 from rslcore.errors import ConfigError, RunError
 from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
@@ -134,7 +134,8 @@ def _env_seed(config: ExperimentConfig, checkpoint: Checkpoint | None) -> int:
     """The seed of the first env of this rank, so that envs are seeded alike however many ranks they are spread over."""
     num_envs = getattr(config.env.config, "num_envs", _SEEDS_OF_A_RANK)
     # A resumed run whose envs begin anew must not meet the episodes of its beginning again.
-    return config.seed + rank() * num_envs + (1000 * checkpoint.iteration if checkpoint is not None else 0)
+    iteration = checkpoint.iteration if checkpoint is not None else 0
+    return int((config.seed + (iteration * num_ranks() + rank()) * num_envs) % 2**31)
 
 
 def _build_loggers(context: Context) -> dict[str, Logger]:

@@ -87,7 +87,8 @@ def main() -> None:
         code = 2
         if isinstance(error, LostRankError):
             time.sleep(1.0)  # so that the launcher sees first which rank has failed by itself
-            code = LOST_RANK
+            sys.stdout.flush()
+            os._exit(LOST_RANK)  # torch may wait for the lost rank where it frees what it shared with it
     except click.ClickException as error:
         error.show()
         code = 2
