@@ -93,7 +93,7 @@ def only_run(root: Path) -> RunFolder:
     """The one run under a root, which must have left no half files."""
     (experiment,) = root.iterdir()
     (run,) = experiment.iterdir()
-    assert not list(run.glob(".*"))
+    assert not list(run.glob(".*.tmp"))
     return RunFolder(run)
 
 
