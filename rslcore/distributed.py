@@ -229,6 +229,17 @@ def gather_on_main(value: T) -> list[T]:
 
 
 @_lost_ranks_named()
+def each_from_main(values: list[T]) -> T:
+    """The value that rank 0 has for this rank; what others give counts for nothing."""
+    if num_ranks() == 1:
+        return values[0]
+    received: list[Any] = [None]
+    torch_distributed.scatter_object_list(received, list(values) if is_main() else None, src=0)
+    result: T = received[0]
+    return result
+
+
+@_lost_ranks_named()
 def from_main(value: T) -> T:
     """The value that rank 0 has."""
     if num_ranks() == 1:

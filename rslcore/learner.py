@@ -127,7 +127,7 @@ class Learner:
 class _Loss(nn.Module):
     """Every parameter that is trained, in one module whose forward computes a loss: what torch wraps.
 
-    It has no buffers: those of normalizers are merged by themselves, and others may be of one rank alone.
+    It has no buffers, which torch would copy from rank 0: those of normalizers are merged by themselves.
     """
 
     def __init__(self, modules: ModuleTable) -> None:

@@ -78,5 +78,5 @@ def standardize(advantages: Tensor, over: Tensor | None = None) -> Tensor:
         std, mean = torch.std_mean(elements)
     else:
         count, mean, variance = merged_moments(elements.flatten())
-        std = (variance * count / (count - 1)).sqrt()
+        std = (variance * count / torch.as_tensor(count - 1.0).clamp(min=1.0)).sqrt()
     return (advantages - mean) / (std + 1e-8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import signal
@@ -14,14 +15,14 @@ import attrs
 from rslcore.config import ExperimentConfig, dump_yaml, missing_requirements
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
-from rslcore.distributed import from_main, gather, is_main, joined, num_ranks, rank
+from rslcore.distributed import each_from_main, from_main, gather, is_main, joined, num_ranks, rank
 from rslcore.errors import ConfigError, RunError
 from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.agreement import check_same_envs, check_same_run
 from rslcore.run.checkpoint import Checkpoint
 from rslcore.run.folder import RunFolder
-from rslcore.run.launch import end_with_launcher, note_run
+from rslcore.run.launch import end_with_launcher, note_run, noted_run
 from rslcore.run.lock import RunLock
 from rslcore.run.resume import Resumed, find_resumed
 from rslcore.run.session import RunSession
@@ -85,12 +86,20 @@ def train(
     if resume is not None and run_name is not None:
         raise RunError("a run name is for a new run; a resumed one keeps its folder")
     end_with_launcher()
+    training = next(_training)
     device = resolve_device(config.device)
     with limited_threads(config.num_threads), joined(device), RunLock() as lock:
         check_same_run(config, registry)
-        resumed = from_main(find_resumed(resume, config, registry, lock) if is_main() else None)
+        found = find_resumed(resume, noted_run(training), config, registry, lock) if is_main() else None
+        parts: list[Resumed | None] = [None] * num_ranks() if found is None else [*found.for_each_rank()]
+        resumed = each_from_main(parts)
+        del found, parts
         seed_everything(config.seed)  # what is built is the same on all ranks
-        return _build_and_run(config, registry, device, resumed, lock, run_name, Path(log_root), quiet)
+        return _build_and_run(config, registry, device, resumed, training, lock, run_name, Path(log_root), quiet)
+
+
+_training = itertools.count(1)
+"""Numbers the calls of `train` in this process."""
 
 
 def _build_and_run(
@@ -98,6 +107,7 @@ def _build_and_run(
     registry: Registry,
     device: torch.device,
     resumed: Resumed | None,
+    training: int,
     lock: RunLock,
     run_name: str | None,
     log_root: Path,
@@ -115,14 +125,15 @@ def _build_and_run(
         session = RunSession(context, algorithm, loggers, quiet or not is_main())
         if rank():
             seed_everything(config.seed + _SEEDS_OF_A_RANK * rank())
-        if checkpoint is not None:
+        if resumed is not None and checkpoint is not None:
             session.restore(checkpoint)
+            resumed.checkpoint = checkpoint = None  # it may hold a replay as large as the one that was loaded
         runner: Runner = context.build(config.runner, "runner", env=env, algorithm=algorithm, session=session)
         folder = from_main(_make_folder(config, resumed, lock, run_name, log_root) if is_main() else None)
         assert folder is not None
         if is_main():
             folder.write_config(text)
-            note_run(folder.path)
+            note_run(folder.path, training)
         return _run(session, runner, folder)
 
 
@@ -134,8 +145,8 @@ def _env_seed(config: ExperimentConfig, checkpoint: Checkpoint | None) -> int:
     """The seed of the first env of this rank, so that envs are seeded alike however many ranks they are spread over."""
     num_envs = getattr(config.env.config, "num_envs", _SEEDS_OF_A_RANK)
     # A resumed run whose envs begin anew must not meet the episodes of its beginning again.
-    iteration = checkpoint.iteration if checkpoint is not None else 0
-    return int((config.seed + (iteration * num_ranks() + rank()) * num_envs) % 2**31)
+    begun = 0 if checkpoint is None or checkpoint.has_env_of(rank()) else checkpoint.iteration
+    return int((config.seed + (begun * num_ranks() + rank()) * num_envs) % 2**31)
 
 
 def _build_loggers(context: Context) -> dict[str, Logger]:
@@ -155,9 +166,7 @@ def _make_folder(
         folder = RunFolder.create(log_root, config.experiment, run_name)
         lock.take(folder.path)
         return folder
-    if resumed.checkpoint is None:
-        return resumed.folder
-    if aside := resumed.folder.set_aside_after(resumed.checkpoint.iteration):
+    if resumed.iteration and (aside := resumed.folder.set_aside_after(resumed.iteration)):
         _log.warning("later checkpoints of the run are kept as %s", ", ".join(path.name for path in aside))
     return resumed.folder
 

@@ -255,7 +255,7 @@ class PPO:
             divergence = distribution.kl_divergence(old, original)
             kl = (estimated_kl(log_ratio[: batch.num_original]) if divergence is None else divergence).mean()
             if config.schedule == "adaptive":
-                kl = mean_over_ranks(kl, batch.num_original)
+                kl = mean_over_ranks(kl, batch.num_original)  # one learning rate on all ranks
                 adapt_learning_rate(self.learning_rate, kl, config.desired_kl)
 
         surrogate = clipped_surrogate_loss(ratio, advantages, config.clip_param)

@@ -59,7 +59,7 @@ def command(
     config = _config(source, overrides, resume, registry)
 
     if options := chosen(launch):
-        return launch_ranks(options, _own_arguments(ctx, source, overrides, run_name, log_root, resume, quiet))
+        return launch_ranks(options, _own_arguments(ctx))
 
     from rslcore.training import train
 
@@ -69,23 +69,14 @@ def command(
     return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 
-def _own_arguments(
-    ctx: click.Context,
-    source: str | None,
-    overrides: tuple[str, ...],
-    run_name: str | None,
-    log_root: str,
-    resume: str | None,
-    quiet: bool,
-) -> list[str]:
+def _own_arguments(ctx: click.Context) -> list[str]:
     """What each of several processes is started with: the command line without the options of torchrun."""
     assert ctx.parent is not None
-    disabled = [f"--no-plugin={name}" for name in ctx.parent.params["disabled"]]
-    options = [f"--log-root={log_root}"]
-    options += [f"--run-name={run_name}"] if run_name is not None else []
-    options += [f"--resume={resume}"] if resume is not None else []
-    options += ["--quiet"] if quiet else []
-    return [*disabled, "train", *options, "--", *([source] if source is not None else []), *overrides]
+    own, given = [f"--no-plugin={name}" for name in ctx.parent.params["disabled"]], ctx.params
+    own.append("train")
+    own += [f"--{name.replace('_', '-')}={given[name]}" for name in ("run_name", "log_root", "resume") if given[name]]
+    own += ["--quiet"] if given["quiet"] else []
+    return [*own, "--", *([given["source"]] if given["source"] is not None else []), *given["overrides"]]
 
 
 def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, registry: Registry) -> ExperimentConfig:

@@ -48,6 +48,15 @@ class Checkpoint:
     progress: Mapping[str, Any]
     ranks: tuple[Mapping[str, Any], ...]
 
+    def has_env_of(self, rank: int) -> bool:
+        """Whether it holds where the envs of a rank were."""
+        return rank < len(self.ranks) and self.ranks[rank].get("env") is not None
+
+    def for_rank(self, rank: int) -> Checkpoint:
+        """The same without what other ranks alone have."""
+        ranks = tuple(state if number == rank else {} for number, state in enumerate(self.ranks))
+        return attrs.evolve(self, ranks=ranks)
+
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; a crash leaves the old file or the new one.

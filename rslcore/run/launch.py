@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-_RUN = "rslcore/run"
+_RUN = "rslcore/run/{training}"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -28,16 +28,20 @@ def is_restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def noted_run() -> Path | None:
-    """The folder of the run that processes of this launch have trained before."""
-    store = _agent_store()
-    return Path(store.get(_RUN).decode()) if store is not None and store.check([_RUN]) else None
+def noted_run(training: int) -> Path | None:
+    """The folder of the run that processes of this launch have trained before.
+
+    Args:
+        training: Which call of `train` in a process, since a script may train several runs.
+    """
+    store, key = _agent_store(), _RUN.format(training=training)
+    return Path(store.get(key).decode()) if store is not None and store.check([key]) else None
 
 
-def note_run(folder: Path) -> None:
+def note_run(folder: Path, training: int) -> None:
     """Note the folder of the run, for processes that may be started in the place of these."""
     if (store := _agent_store()) is not None:
-        store.set(_RUN, str(folder.absolute()))
+        store.set(_RUN.format(training=training), str(folder.absolute()))
 
 
 def end_with_launcher() -> None:

@@ -9,24 +9,38 @@ from pathlib import Path
 import attrs
 
 from rslcore.config import ExperimentConfig
+from rslcore.distributed import num_ranks
 from rslcore.errors import CheckpointError, RunError
 from rslcore.registry import Registry
 from rslcore.run.checkpoint import Checkpoint, load_checkpoint
 from rslcore.run.compatibility import check_plugins
 from rslcore.run.folder import BEST_FILE, RunFolder
-from rslcore.run.launch import is_restarted, noted_run
+from rslcore.run.launch import is_restarted
 from rslcore.run.lock import RunLock
 from rslcore.run.recovery import load_checkpoint_of
 
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen
+@attrs.define
 class Resumed:
-    """A run, and the checkpoint that it is gone on with from; None for one that ended before it had any."""
+    """A run that is gone on with.
+
+    Attributes:
+        folder: Its folder.
+        iteration: From which it goes on; 0 if it ended before its first checkpoint.
+        checkpoint: From which it goes on, until that is loaded: it may be as large as all that is trained.
+    """
 
     folder: RunFolder
-    checkpoint: Checkpoint | None
+    iteration: int = 0
+    checkpoint: Checkpoint | None = None
+
+    def for_each_rank(self) -> list[Resumed]:
+        """The same for each of several ranks, with what it alone has and nothing of what others have."""
+        if self.checkpoint is None:
+            return [self] * num_ranks()
+        return [attrs.evolve(self, checkpoint=self.checkpoint.for_rank(each)) for each in range(num_ranks())]
 
 
 def check_resumed(path: Path, registry: Registry) -> None:
@@ -41,7 +55,11 @@ def check_resumed(path: Path, registry: Registry) -> None:
 
 
 def find_resumed(
-    resume: str | os.PathLike[str] | None, config: ExperimentConfig, registry: Registry, lock: RunLock
+    resume: str | os.PathLike[str] | None,
+    noted: Path | None,
+    config: ExperimentConfig,
+    registry: Registry,
+    lock: RunLock,
 ) -> Resumed | None:
     """The run to go on with: the one that processes were training which are started again, or that is asked for.
 
@@ -49,6 +67,7 @@ def find_resumed(
 
     Args:
         resume: A run's folder, or a checkpoint in it; None for a new run.
+        noted: The folder of the run that the processes before these have trained, if there were any.
         config: Of the run from now on.
         registry: Of the installed plugins.
         lock: Taken before the checkpoint is read, so that it is the last one.
@@ -57,7 +76,6 @@ def find_resumed(
         RunError: There is no such run, it has all its iterations, or another process trains it.
         CheckpointError: Its checkpoint is damaged, or does not fit the config or the plugins.
     """
-    noted = noted_run()
     if noted is not None:
         resume = noted
     if resume is None:
@@ -70,7 +88,7 @@ def find_resumed(
     file = _file_of(folder, path)
     if file is None:
         _log.warning("the run '%s' has no checkpoint yet and begins again from its beginning", folder.path)
-        return Resumed(folder, None)
+        return Resumed(folder)
     if noted is not None:
         _log.warning("the processes were started again, and go on from '%s'", file)
     checkpoint = load_checkpoint_of(folder, file, "rslcore train --resume")
@@ -87,7 +105,7 @@ def find_resumed(
     if misfits:
         raise CheckpointError(f"the checkpoint does not fit this config: {', '.join(misfits)}")
     check_plugins(checkpoint.history[-1].among(config), registry, f"'{file}'")
-    return Resumed(folder, checkpoint)
+    return Resumed(folder, checkpoint.iteration, checkpoint)
 
 
 def _file_of(folder: RunFolder, path: Path) -> Path | None:

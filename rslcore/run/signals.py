@@ -44,8 +44,9 @@ def stop_on_signals(session: RunSession) -> Iterator[Sequence[signal.Signals]]:
         passed_on_until = time.monotonic() + _SECONDS_TO_PASS_ON
         session.stop_requested = True
         if not session.quiet:
-            # Written past Python's buffers, which the interrupted code may hold locked.
-            os.write(2, b"\nfinishing the iteration, then saving; once more stops at once, without saving\n")
+            # Written past Python's buffers, which the interrupted code may hold locked. Who reads it may be gone.
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nfinishing the iteration, then saving; once more stops at once, without saving\n")
         for restored, handler in previous.items():
             if restored != number or not is_launched():
                 signal.signal(restored, handler)

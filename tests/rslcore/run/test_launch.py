@@ -26,18 +26,18 @@ def agent(monkeypatch):
 
 
 def test_run_is_noted_as_long_as_the_launch_lasts(agent, tmp_path, monkeypatch):
-    assert noted_run() is None
+    assert noted_run(1) is None
     monkeypatch.chdir(tmp_path)
-    note_run(launch.Path("logs/run"))
+    note_run(launch.Path("logs/run"), 1)
     monkeypatch.chdir("/")
-    assert noted_run() == tmp_path / "logs" / "run"
+    assert noted_run(1) == tmp_path / "logs" / "run"
     assert is_launched()
     assert is_restarted()
 
 
 def test_run_is_not_noted_without_torchrun(tmp_path):
-    note_run(tmp_path)
-    assert noted_run() is None
+    note_run(tmp_path, 1)
+    assert noted_run(1) is None
     assert not is_launched()
     assert not is_restarted()
 

@@ -53,6 +53,6 @@ def test_resume_of_a_run_that_has_its_best_checkpoint_only_is_refused(config, tm
 def test_processes_that_were_started_again_before_a_checkpoint_begin_in_the_same_folder(config, tmp_path, monkeypatch):
     run = RunFolder(train(config, log_root=tmp_path, quiet=True).path)
     end_before_a_checkpoint(run)
-    monkeypatch.setattr("rslcore.run.resume.noted_run", lambda: run.path)
+    monkeypatch.setattr("rslcore.training.noted_run", lambda training: run.path)
     assert train(config, log_root=tmp_path, quiet=True).path == run.path
     assert list(run.path.parent.iterdir()) == [run.path]
