@@ -74,7 +74,7 @@ def _own_arguments(ctx: click.Context) -> list[str]:
     assert ctx.parent is not None
     own, given = [f"--no-plugin={name}" for name in ctx.parent.params["disabled"]], ctx.params
     own.append("train")
-    own += [f"--{name.replace('_', '-')}={given[name]}" for name in ("run_name", "log_root", "resume") if given[name]]
+    own += [f"--{name.replace('_', '-')}={given[name]}" for name in ("log_root", "run_name", "resume") if given[name]]
     own += ["--quiet"] if given["quiet"] else []
     return [*own, "--", *([given["source"]] if given["source"] is not None else []), *given["overrides"]]
 

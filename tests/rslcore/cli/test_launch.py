@@ -157,5 +157,5 @@ def test_launched_run_goes_on_without_a_dead_rank_and_stops_on_ctrl_c(tmp_path):
     folder = only_run(logs)
     last = max(folder.checkpoints())
     assert f"Stopped by SIGINT at iteration {last}. The run lies in {folder.path}" in run.text
-    assert run.text.count("finishing the iteration, then saving") == 1
+    assert run.text.count("finishing the iteration, then saving") <= 1  # rank 1 may have stopped rank 0 before
     assert logged_iterations(folder) == list(range(1, last + 1))
