@@ -9,6 +9,7 @@ import attrs
 
 from rslcore.config import Component, ExperimentConfig
 from rslcore.errors import ConfigError, PluginFaultError, RslcoreError
+from rslcore.memory import is_about_memory, memory_reason
 from rslcore.registry import Registry
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class Context:
         except RslcoreError:
             raise
         except Exception as error:
-            if _is_about_memory(error):
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if is_about_memory(error):
+                reason = memory_reason(error)
                 raise ConfigError.at(
                     context.path, f"needs more memory than there is; give smaller numbers ({reason})"
                 ) from error
@@ -112,14 +113,6 @@ class Context:
 
     def _inside(self, at: str) -> str:
         return f"{self.path}.{at}" if self.path else at
-
-
-def _is_about_memory(error: Exception) -> bool:
-    """Whether memory was asked for that is not there, or that no machine has. Of the latter torch has no class."""
-    words = ("allocate memory", "out of memory", "Storage size calculation overflowed")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(map(str(error).__contains__, words))
-    )
 
 
 def _call_fault(factory: Any, *arguments: Any, **parts: Any) -> str:

@@ -17,6 +17,7 @@ from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
 from rslcore.distributed import each_from_main, from_main, gather, is_main, joined, num_ranks, rank
 from rslcore.errors import ConfigError, RunError
+from rslcore.memory import is_about_memory, limited_parameters, memory_reason
 from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
 from rslcore.run.agreement import check_same_envs, check_same_run
@@ -120,7 +121,8 @@ def _build_and_run(
     with contextlib.closing(context.build(config.env, "env")) as env:
         check_same_envs(env.spec)
         context = attrs.evolve(context, env=env, spec=env.spec)
-        algorithm = build_algorithm(context)
+        with limited_parameters(device):
+            algorithm = build_algorithm(context)
         loggers = _build_loggers(context) if is_main() else {}
         session = RunSession(context, algorithm, loggers, quiet or not is_main())
         if rank():
@@ -194,7 +196,7 @@ def _run(session: RunSession, runner: Runner, folder: RunFolder) -> TrainingResu
     with stop_on_signals(session) as received:
         try:
             session.start(folder)
-            runner.learn()
+            _learn(session, runner)
             session.finish()
         finally:
             session.close()
@@ -202,3 +204,14 @@ def _run(session: RunSession, runner: Runner, folder: RunFolder) -> TrainingResu
     if session.stopping and session.iteration < session.total_iterations:
         stopped_by = next(filter(None, gather(received[0] if received else None)), None)
     return TrainingResult(folder.path, session.iteration, dict(session.metrics), stopped_by)
+
+
+def _learn(session: RunSession, runner: Runner) -> None:
+    try:
+        runner.learn()
+    except (MemoryError, RuntimeError) as error:
+        if not is_about_memory(error):
+            raise
+        at = f"ran out of memory in iteration {session.iteration + 1}"
+        advice = "give fewer envs or steps of a rollout, smaller networks or smaller minibatches"
+        raise RunError(f"the run {at} ({memory_reason(error)}); {advice}") from error
