@@ -32,6 +32,8 @@ def resolve_device(name: str) -> torch.device:
         raise DeviceError(f"device: '{name}' is no device; use one of {_available()}") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"device: '{name}' is not there; this machine has {_available()}")
+    if device.type == "cpu" and device.index:
+        raise DeviceError(f"device: '{name}' is not there; all cores together are 'cpu', num_threads says how many")
     if device.type not in ("cpu", "cuda"):
         raise DeviceError(f"device: '{name}' is not supported; use one of {_available()}")
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else torch.device("cpu")

@@ -20,8 +20,11 @@ from rslcore.errors import ConfigError, EnvError, MissingExtraError, nearest
 from rslcore_gymnasium.config import GymnasiumConfig
 from rslcore_gymnasium.state import StateWrapper
 
-MAX_PROCESSES = 4096
-"""Envs that may have a process each; a mistake beyond would take the machine down."""
+LIMITS = {
+    "async": (4096, "each has a process of its own; give 4096 at most, or vectorization: sync"),
+    "sync": (16_384, "they are stepped one after the other; give 16384 at most, or an env with a vectorised version"),
+}
+"""Envs that may be made one by one, at most, and why; a mistake beyond would take the machine down."""
 
 
 def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
@@ -31,7 +34,7 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
     vectorised version resets as it does.
 
     Raises:
-        ConfigError: There is no such env.
+        ConfigError: There is no such env, or too many of them would be made one by one.
         MissingExtraError: A package that the env needs is not installed.
         EnvError: Its constructor fails, for one because it does not take the arguments.
     """
@@ -39,9 +42,9 @@ def make_vector_env(config: GymnasiumConfig, context: Context) -> VectorEnv:
     mode: str = config.vectorization
     if mode == "auto":
         mode = "sync" if spec.vector_entry_point is None else "vector_entry_point"
-    if mode == "async" and config.num_envs > MAX_PROCESSES:
-        advice = f"each has a process of its own; give {MAX_PROCESSES} at most, or vectorization: sync"
-        raise context.error("num_envs", f"{config.num_envs} envs cannot be async: {advice}")
+    limit, reason = LIMITS.get(mode, (config.num_envs, ""))
+    if config.num_envs > limit:
+        raise context.error("num_envs", f"{config.num_envs} envs cannot be {mode}: {reason}")
     own = mode == "vector_entry_point"
     same_step = {} if own else {"autoreset_mode": AutoresetMode.SAME_STEP}
     try:

@@ -13,14 +13,16 @@ def test_resolve_auto_takes_what_there_is():
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def test_resolve_cpu():
-    assert resolve_device("cpu") == torch.device("cpu")
+@pytest.mark.parametrize("name", ["cpu", "cpu:0"])
+def test_resolve_cpu(name):
+    assert resolve_device(name) == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("cuda:99", "^device: 'cuda:99' is not there; this machine has 'auto', 'cpu'"),
+        ("cpu:1", "^device: 'cpu:1' is not there; all cores together are 'cpu', num_threads says how many$"),
         ("gpu", "^device: 'gpu' is no device; use one of 'auto', 'cpu'"),
         ("meta", "^device: 'meta' is not supported; use one of 'auto', 'cpu'"),
     ],

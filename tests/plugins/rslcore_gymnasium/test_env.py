@@ -313,3 +313,19 @@ def test_spec_has_the_limit_that_the_config_gives(build, vectorization, given, l
 def test_spec_of_an_env_whose_limit_is_taken_away_has_none(build):
     env = build("Pendulum-v1", num_envs=1, kwargs={"max_episode_steps": -1})
     assert env.spec.max_episode_length is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "num_envs", "reason"),
+    [
+        ("async", 4097, "each has a process of its own; give 4096 at most, or vectorization: sync"),
+        (
+            "sync",
+            10_000_000,
+            "they are stepped one after the other; give 16384 at most, or an env with a vectorised version",
+        ),
+    ],
+)
+def test_envs_made_one_by_one_beyond_what_a_machine_holds_are_refused(build, mode, num_envs, reason):
+    message = f"env.num_envs: {num_envs} envs cannot be {mode}: {reason}"
+    assert error_of(build, "Pendulum-v1", num_envs=num_envs, vectorization=mode) == message
