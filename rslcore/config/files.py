@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import yaml
@@ -25,6 +26,10 @@ from rslcore.registry import Registry, default_registry
 
 _KEY = re.compile(r"[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?(?:\.[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?|\[[^\[\]]+\])*")
 """How the key of an override is written: names with dots between them, items of lists in brackets."""
+
+_INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")
+_MAX_INTERPOLATIONS = 30
+"""Of interpolations of one another the result grows exponentially: of so many to some 3**10 values at most."""
 
 
 def load_config(
@@ -45,6 +50,7 @@ def load_config(
         overrides = [overrides]
     registry = registry if registry is not None else default_registry()
     tree = _read(source, registry)
+    _refuse_growth(tree, str(source))  # before an override asks for what is in it
     problems: list[Problem] = []
     replaced: list[_Replaced] = []
     for override in overrides:
@@ -53,6 +59,7 @@ def load_config(
             _apply(tree, override)
         except ConfigError as error:
             problems += error.problems
+    _refuse_growth(tree, str(source))
     try:
         data = OmegaConf.to_container(tree, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
@@ -79,6 +86,8 @@ def dump_yaml(config: ExperimentConfig) -> str:
         text: str = yaml.dump(unstructure(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     except yaml.representer.RepresenterError as error:
         raise ConfigError.at("", f"the config holds what YAML cannot: {error.args[-1]!r}") from error
+    except RecursionError as error:
+        raise ConfigError.at("", "the config is nested too deeply to be written as YAML") from error
     try:
         OmegaConf.to_container(OmegaConf.create(text), resolve=True)
     except Exception as error:
@@ -213,3 +222,21 @@ def _refuse_lost_parent(tree: DictConfig, key: str) -> None:
         if held is not None and not isinstance(held, DictConfig | ListConfig):
             raise ValueError(f"'{parent}' is {held!r}, which has no keys")
         parent = parent.rpartition(".")[0]
+
+
+def _refuse_growth(tree: DictConfig, source: str) -> None:
+    """Refuse more interpolations than can be resolved in little time, whatever they refer to."""
+    try:
+        count = _count_interpolations(OmegaConf.to_container(tree))
+    except RecursionError:
+        return  # which is told of when they are resolved
+    if count > _MAX_INTERPOLATIONS:
+        what = f"{count} interpolations ('${{...}}') are more than the {_MAX_INTERPOLATIONS} that a config may have"
+        raise ConfigError([Problem("", f"{what}; write values instead")], source)
+
+
+def _count_interpolations(data: Any) -> int:
+    if isinstance(data, str):
+        return len(_INTERPOLATION.findall(data))
+    items = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return sum(map(_count_interpolations, items))

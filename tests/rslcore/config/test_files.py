@@ -87,7 +87,7 @@ def test_load_malformed_yaml_says_where(tmp_path):
 def test_load_yaml_that_is_no_mapping_is_refused(tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text("- 1\n- 2\n")
-    assert error_of(path).startswith(f"'{path}' should be a mapping with keys among 'algorithm', 'device', 'env', ")
+    assert error_of(path).startswith(f"'{path}' should be a mapping with keys among 'algorithm', 'best_is', ")
 
 
 def test_load_empty_file_lists_what_is_missing(tmp_path):
@@ -215,6 +215,58 @@ def test_dump_what_yaml_cannot_hold_is_refused():
     env = evolve(config.env, config=evolve(config.env.config, kwargs={"space": object}))
     with pytest.raises(ConfigError, match="^the config holds what YAML cannot: <class 'object'>$"):
         dump_yaml(evolve(config, env=env))
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (200, "the config could not be read back from YAML: it is nested too deeply"),
+        (20_000, "the config is nested too deeply to be written as YAML"),
+    ],
+)
+def test_dump_what_is_nested_beyond_reading_is_refused(levels, message):
+    config, nested = load_config("cartpole"), 1
+    for _ in range(levels):
+        nested = [nested]
+    env = evolve(config.env, config=evolve(config.env.config, kwargs={"nested": nested}))
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        dump_yaml(evolve(config, env=env))
+
+
+@pytest.mark.parametrize("value", ["${%s}${%s}${%s}", "{a: '${%s}', b: '${%s}', c: '${%s}'}"], ids=["text", "mapping"])
+def test_load_interpolations_that_grow_exponentially_are_refused(tmp_path, value):
+    path = tmp_path / "growing.yaml"
+    lines = [f"key{level}: {value.replace('%s', f'key{level + 1}')}" for level in range(11)]
+    path.write_text("\n".join([*lines, "key11: x"]))
+    message = "33 interpolations ('${...}') are more than the 30 that a config may have; write values instead"
+    assert error_of(path) == f"1 problem in {path}:\n  {message}"
+    path.write_text("\n".join([*lines[5:], "key11: x"]))
+    assert "key5: unknown key" in error_of(path)  # which is told once they are resolved
+
+
+def test_load_overrides_may_not_add_interpolations_without_end():
+    added = [f"env.kwargs.key{number}=${{seed}}" for number in range(31)]
+    assert len(load_config("cartpole", added[1:]).env.config.kwargs) == 30
+    assert error_of("cartpole", *added).startswith(
+        "1 problem in cartpole:\n  31 interpolations ('${...}') are more than"
+    )
+
+
+def test_load_escaped_interpolations_are_text_however_many(tmp_path):
+    config = load_config("cartpole")
+    config = evolve(config, env=evolve(config.env, config=evolve(config.env.config, kwargs={"text": "${a}" * 40})))
+    (tmp_path / "config.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize("length", [100, 101])
+def test_load_name_of_the_experiment_that_no_folder_can_have_is_refused(length):
+    name = "é" * length  # of two bytes each
+    if length == 100:
+        assert load_config("cartpole", [f"experiment={name}"]).experiment == name
+    else:
+        message = f"experiment: '{name}' is too long to name a folder; use 200 bytes at most"
+        assert error_of("cartpole", f"experiment={name}") == f"1 problem in cartpole:\n  {message}"
 
 
 def test_load_every_recipe_without_importing_torch():

@@ -67,6 +67,7 @@ def test_load_applies_mutated_overrides_as_they_stand_or_says_what_is_wrong(made
         "a: &a [x, x]\nb: &b [*a, *a]\nc: [" + "*b, " * 3_000 + "*b]",
         "experiment: ${device}\ndevice: ${experiment}",
         "env: ${env}",
+        "\n".join(f"k{level}: " + f"${{k{level + 1}}}" * 3 for level in range(40)),
         "seed: 1\nseed: 2",
     ],
 )
