@@ -13,7 +13,9 @@ from rslcore.errors import CheckpointError, ConfigError
 from rslcore.protocols import Algorithm
 from rslcore.registry import default_registry
 from rslcore.seeding import seed_everything
+from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.training import build_algorithm, num_steps_per_env
+from rslcore_ppo.checks import check_mini_batches
 from rslcore_ppo.ppo import PPO
 
 
@@ -272,6 +274,29 @@ def test_update_shuffles_as_the_option_says(build, monkeypatch, shuffle, same):
     assert len(seen) == 4
     assert torch.equal(torch.cat(seen[:2]), torch.cat(seen[2:])) == same
     assert torch.equal(torch.cat(seen[:2]), ppo.storage.observations()["policy"]) == (shuffle == "none")
+
+
+@pytest.mark.parametrize(
+    ("num_envs", "num_steps", "count", "nearest"),
+    [
+        (10_000_000, 1_000_000, 9_999_999, 10_000_000),
+        (10_000_000, 1_000_000, 7, 8),
+        (9_999_991, 1, 10_000_000, 9_999_991),  # a prime
+        (9_999_991, 1, 5_000_000, 9_999_991),
+        (9_999_991, 1, 3, 1),
+        (4, 8, 5, 4),
+        (5, 6, 7, 6),
+        (5, 6, 12, 10),
+    ],
+)
+def test_nearest_number_of_mini_batches_is_found_for_rollouts_of_any_size(
+    small_config, num_envs, num_steps, count, nearest
+):
+    config = small_config(f"algorithm.num_mini_batches={count}")
+    spec = EnvSpec(num_envs, {"policy": TensorSpec((4,))}, ActionSpec(1, num_choices=(2,)))
+    context = Context(default_registry(), config, torch.device("cpu"), 1, num_steps, spec=spec)
+    with pytest.raises(ConfigError, match=f"; the nearest number that does is {nearest}$"):
+        check_mini_batches(config.algorithm.config, context, sequential=False)
 
 
 def test_mini_batches_that_do_not_divide_are_refused(build):
