@@ -7,13 +7,26 @@ import copy
 import faulthandler
 import re
 import signal
+import sys
 from collections.abc import Mapping
 
+import attrs
 from omegaconf import OmegaConf
 
-from rslcore.config import ExperimentConfig, dump_yaml, load_config, missing_requirements, structure, unstructure
+from rslcore.config import (
+    ExperimentConfig,
+    dump_yaml,
+    evolve,
+    load_config,
+    missing_requirements,
+    structure,
+    unstructure,
+)
+from rslcore.context import Context
+from rslcore.device import resolve_device
 from rslcore.errors import ConfigError, PluginFaultError, RslcoreError
 from rslcore.registry import default_registry
+from rslcore.training import train
 
 
 def outcome(make, source=""):
@@ -118,20 +131,23 @@ def expected(tree, made):
 
 @contextlib.contextmanager
 def watched(seconds, what):
-    """Fail with all stacks if the block takes longer, even where no Python code is run."""
+    """Fail if the block takes more seconds of the processor, and end with all stacks if it waits for something.
+
+    How long it takes by the clock says nothing where the machine is busy with other things.
+    """
 
     def ring(number, frame):
         raise AssertionError(f"not done after {seconds} s: {what}")
 
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
-    faulthandler.dump_traceback_later(2 * seconds, exit=True)
+    previous = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    faulthandler.dump_traceback_later(20 * seconds, exit=True, file=sys.__stderr__)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, previous)
+        signal.signal(signal.SIGPROF, previous)
 
 
 def whole(recipe, *changes):
@@ -139,8 +155,10 @@ def whole(recipe, *changes):
     return unstructure(load_config(recipe, changes))
 
 
-WORK = {"iterations": 2, "num_updates": 9, "num_envs": 64, "num_steps_per_env": 64, "num_learning_epochs": 64}
-"""How often something is done in a run that is tried: more may be legal, and would take its time."""
+WORK = {"iterations": 2, "num_updates": 9, "num_learning_epochs": 64}
+"""How often something is done in a run that is tried. More is legal, needs no more memory, and would take its time."""
+MANY = {"num_envs": 64, "num_steps_per_env": 64}
+"""More envs and steps are tried as far as the memory of their storage; see `outcome_of_storage`."""
 TINY = ("iterations=1", "num_threads=1", "device=cpu", "env.num_envs=2", "runner.num_steps_per_env=4")
 SMALL_NETWORKS = ("policy.actor.network.hidden_dims=[4]", "policy.critic.network.hidden_dims=[4]")
 PPO = ("algorithm.num_learning_epochs=1", "algorithm.num_mini_batches=2")
@@ -152,8 +170,6 @@ IMAGES = "{name: cnn, groups: [image, paddle], hidden_dims: [4], encoder: {chann
 
 def tiny_bases(folder):
     """Valid configs of every built-in component, whole, of which an iteration is a matter of milliseconds."""
-    from rslcore.training import train
-
     teacher = load_config("pendulum_teacher", (*TINY, *SMALL_NETWORKS, *PPO, "loggers=[]"))
     run = train(teacher, log_root=folder / "teacher", quiet=True).path
     made = [whole(name, *TINY, *SMALL_NETWORKS, *PPO) for name in ("cartpole", "pendulum", "pendulum_estimator")]
@@ -181,19 +197,41 @@ def tiny_bases(folder):
     return made
 
 
-def cut(tree):
-    """Plain data with less work in it, where it is a valid amount."""
+def cut(tree, limits=WORK):
+    """Accepted plain data with larger numbers under these keys lowered to their limits.
+
+    What is lowered is not tried as it stands: whether a run of 10**18 iterations ends, no test can tell.
+    """
     if isinstance(tree, list):
-        return [cut(item) for item in tree]
+        return [cut(item, limits) for item in tree]
     if not isinstance(tree, dict):
         return tree
-    return {key: min(value, WORK[key]) if key in WORK else cut(value) for key, value in tree.items()}
+    return {key: min(value, limits[key]) if key in limits else cut(value, limits) for key, value in tree.items()}
+
+
+def has_many(config):
+    """Whether a config has more envs or steps than are tried."""
+    num_envs, num_steps = config.env.config.num_envs, config.runner.config.num_steps_per_env
+    return num_envs > MANY["num_envs"] or num_steps > MANY["num_steps_per_env"]
+
+
+def outcome_of_storage(config):
+    """Make the storage of a config for all its envs and steps, and but one env; None if it fits, else the error."""
+    num_envs, num_steps = config.env.config.num_envs, config.runner.config.num_steps_per_env
+    try:
+        context = Context(default_registry(), config, resolve_device(config.device), config.seed, num_steps)
+        one = attrs.evolve(config.env, config=evolve(config.env.config, num_envs=1))
+        with contextlib.closing(context.build(one, "env")) as env:
+            context = attrs.evolve(context, env=env, spec=attrs.evolve(env.spec, num_envs=num_envs))
+            context.build(config.storage, "storage")
+    except RslcoreError as error:
+        check_error(error)
+        return error
+    return None
 
 
 def outcome_of_run(config, folder):
     """Train one config; None if that went well, else the error, which must be a clear one."""
-    from rslcore.training import train
-
     try:
         result = train(config, log_root=folder / "runs", quiet=True)
     except RslcoreError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,12 +11,16 @@ from collections import Counter
 import pytest
 import yaml
 from fuzzing import (
+    MANY,
+    WORK,
     check_taken,
     cut,
     expected,
+    has_many,
     loaded,
     outcome,
     outcome_of_run,
+    outcome_of_storage,
     structured,
     tiny_bases,
     watched,
@@ -24,10 +29,11 @@ from fuzzing import (
 from hypothesis import HealthCheck, Phase, given, settings
 from mutations import data, overrides, texts
 
+from rslcore.cli import main
 from rslcore.config import ExperimentConfig, load_config
 from rslcore.registry import default_registry
 
-NUM_DATA, NUM_TEXTS, NUM_OVERRIDES, NUM_RUNS, NUM_COMMANDS = 5_000, 1_000, 100, 300, 40
+NUM_DATA, NUM_TEXTS, NUM_OVERRIDES, NUM_RUNS, NUM_COMMANDS = 5_000, 1_500, 150, 300, 200
 RECIPES = {recipe.name: whole(recipe.name) for recipe in default_registry().recipes()}
 
 
@@ -122,35 +128,54 @@ def test_what_is_accepted_trains_for_an_iteration_or_is_one_error(tmp_path):
             if repr(tree) in seen:
                 return
             seen.add(repr(tree))
-            error = outcome_of_run(structured(tree), tmp_path)
+            config = structured(tree)
+            if has_many(config):
+                counts["many"] += 1  # see the next test
+                return
+            error = outcome_of_run(config, tmp_path)
             counts["run" if error is None else "error"] += 1
 
     try_one()
-    print(f"accepted configs run: {sum(counts.values())} ({counts['run']} trained, {counts['error']} refused there)")
+    print(f"accepted configs run: {counts['run'] + counts['error']}", end=" ")
+    print(f"({counts['run']} trained for an iteration, {counts['error']} refused when built)")
+    print(f"accepted configs of many envs or steps left out: {counts['many']}")
     assert counts["run"] == NUM_RUNS
 
 
-def test_command_line_ends_with_0_or_with_one_message(tmp_path):
+def test_many_envs_and_steps_fit_into_memory_or_are_refused(tmp_path):
+    counts, numbers = Counter(), (1, 65, 4_096, 100_000, 1_000_000, 10_000_000)
+    for base in tiny_bases(tmp_path):
+        for num_envs, num_steps in itertools.product(numbers, numbers[:-1]):
+            base["env"]["num_envs"], base["runner"]["num_steps_per_env"] = num_envs, num_steps
+            with watched(30, base):
+                counts["fits" if outcome_of_storage(structured(base)) is None else "refused"] += 1
+    print(f"configs of many envs and steps: {sum(counts.values())}", end=" ")
+    print(f"({counts['fits']} whose storage fits, {counts['refused']} refused)")
+
+
+def test_command_line_ends_with_0_or_with_one_message(tmp_path, monkeypatch, capsys):
     codes, bases = Counter(), tiny_bases(tmp_path)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def command(*arguments):
-        arguments = [sys.executable, "-m", "rslcore", "train", *arguments, f"--log-root={tmp_path / 'logs'}", "--quiet"]
-        ended = subprocess.run(
-            arguments, capture_output=True, text=True, errors="replace", timeout=120, env=environment
-        )
-        codes[ended.returncode] += 1
-        assert ended.returncode in (0, 2), (arguments, ended.stderr)
-        assert "Traceback" not in ended.stderr, (arguments, ended.stderr)
-        assert ended.stderr.startswith("error: ") == (ended.returncode == 2), (arguments, ended.stderr)
+        arguments = ["train", *arguments, f"--log-root={tmp_path / 'logs'}", "--quiet"]
+        # Most commands share this process, whose start takes longer than they do.
+        separate = sum(codes.values()) % 20 == 0
+        code, said = in_a_process(arguments) if separate else in_this_process(arguments, monkeypatch, capsys)
+        codes[code] += 1
+        assert code in (0, 2), (arguments, said)
+        assert "Traceback" not in said, (arguments, said)
+        assert said.startswith("error: ") == (code == 2), (arguments, said)
 
-    @many(NUM_COMMANDS)
+    @many(3 * NUM_COMMANDS)
     @given(tree=data(bases), made=overrides(bases[0]))
     def try_one(tree, made):
+        if sum(codes.values()) == NUM_COMMANDS:
+            return
         file = tmp_path / "mutated.yaml"
         if sum(codes.values()) % 2:
+            is_valid = isinstance(structured(tree), ExperimentConfig)
             try:
-                file.write_text(yaml.safe_dump(cut(tree) if isinstance(structured(tree), ExperimentConfig) else tree))
+                file.write_text(yaml.safe_dump(cut(tree, WORK | MANY) if is_valid else tree))
             except UnicodeEncodeError:
                 return
             command(str(file))
@@ -161,7 +186,25 @@ def test_command_line_ends_with_0_or_with_one_message(tmp_path):
             command(str(file), *(text.encode(errors="replace").decode() for text in made), *enough)
 
     try_one()
-    print(f"command lines: {sum(codes.values())} ({codes[0]} with exit code 0, {codes[2]} with 2)")
+    with capsys.disabled():
+        print(f"\ncommand lines: {sum(codes.values())} ({codes[0]} with exit code 0, {codes[2]} with 2)")
+    assert sum(codes.values()) == NUM_COMMANDS
+
+
+def in_a_process(arguments):
+    """The exit code of a command line and what it says on stderr."""
+    command = [sys.executable, "-m", "rslcore", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600, env=environment)
+    return ended.returncode, ended.stderr
+
+
+def in_this_process(arguments, monkeypatch, capsys):
+    """The same of the same entry point, called."""
+    monkeypatch.setattr(sys, "argv", ["rslcore", *arguments])
+    with watched(60, arguments), pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code, capsys.readouterr().err
 
 
 @pytest.fixture(autouse=True)
