@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import faulthandler
+import importlib.resources
 import re
 import signal
 import sys
@@ -113,9 +113,10 @@ def read(text):
     return OmegaConf.to_container(OmegaConf.create(text))
 
 
-def expected(tree, made):
-    """A config's data with overrides set; None where that cannot be told here, as with interpolations."""
-    tree = copy.deepcopy(tree)
+def expected(recipe, made):
+    """What a recipe's file says with overrides set; None where that cannot be told here, as with interpolations."""
+    entry = default_registry().find_recipe(recipe)
+    tree = read(importlib.resources.files(entry.module).joinpath(entry.file).read_text(encoding="utf-8"))
     for override in made:
         key, _, text = override.partition("=")
         if "${" in override:

@@ -104,7 +104,7 @@ def test_overrides_are_applied_as_they_stand_or_refused(tmp_path):
             with watched(30, made):
                 result = outcome(lambda: load_config(name, made))
                 if counted(counts, result):
-                    check_taken(result, expected(tree, made) or {}, tmp_path)
+                    check_taken(result, expected(name, made) or {}, tmp_path)
 
         try_one()
 

@@ -50,7 +50,7 @@ def test_load_applies_mutated_overrides_as_they_stand_or_says_what_is_wrong(made
     with watched(20, made):
         result = outcome(lambda: load_config("cartpole", made))
         if isinstance(result, ExperimentConfig):
-            check_taken(result, expected(CARTPOLE, made) or {}, tmp_path)
+            check_taken(result, expected("cartpole", made) or {}, tmp_path)
 
 
 @pytest.mark.parametrize(
