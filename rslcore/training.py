@@ -16,7 +16,7 @@ from rslcore.config import ExperimentConfig, dump_yaml, missing_requirements
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
 from rslcore.distributed import each_from_main, from_main, gather, is_main, joined, num_ranks, rank
-from rslcore.errors import ConfigError, RunError
+from rslcore.errors import ConfigError, LostRankError, RunError
 from rslcore.memory import is_about_memory, limited_parameters, memory_reason
 from rslcore.protocols import Algorithm, Logger, Runner
 from rslcore.registry import Registry, default_registry
@@ -25,7 +25,7 @@ from rslcore.run.checkpoint import Checkpoint
 from rslcore.run.folder import RunFolder
 from rslcore.run.launch import end_with_launcher, note_run, noted_run
 from rslcore.run.lock import RunLock
-from rslcore.run.resume import Resumed, find_resumed
+from rslcore.run.resume import Resumed, find_resumed, set_aside_later
 from rslcore.run.session import RunSession
 from rslcore.run.signals import stop_on_signals
 from rslcore.seeding import seed_everything
@@ -168,7 +168,7 @@ def _make_folder(
         folder = RunFolder.create(log_root, config.experiment, run_name)
         lock.take(folder.path)
         return folder
-    if resumed.iteration and (aside := resumed.folder.set_aside_after(resumed.iteration)):
+    if resumed.iteration and (aside := set_aside_later(resumed)):
         _log.warning("later checkpoints of the run are kept as %s", ", ".join(path.name for path in aside))
     return resumed.folder
 
@@ -198,6 +198,10 @@ def _run(session: RunSession, runner: Runner, folder: RunFolder) -> TrainingResu
             session.start(folder)
             _learn(session, runner)
             session.finish()
+        except LostRankError as error:
+            last = next(reversed(folder.checkpoints().values()), None)
+            advice = f"the last checkpoint is '{last}'" if last else "there is no checkpoint yet"
+            raise LostRankError(f"{error}; {advice}") from error
         finally:
             session.close()
     stopped_by = None

@@ -197,6 +197,24 @@ class Fails(Spaces):
         raise RuntimeError("the robot is on fire")
 
 
+class Misshapen(gymnasium.Env):
+    """Observes a row that is one too long from a step on."""
+
+    observation_space = spaces.Box(-1.0, 1.0, (3,))
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, first_step=2, reward=1.0):
+        self.steps, self.first_step, self.reward = 0, first_step, reward
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return numpy.zeros(3, numpy.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return numpy.zeros(3 + (self.steps >= self.first_step), numpy.float32), self.reward, False, False, {}
+
+
 class Needy(Spaces):
     """Needs a package that is not installed, as Gymnasium's MuJoCo envs do."""
 
@@ -220,4 +238,5 @@ def register():
         )
         gymnasium.register("rslcore_tests/Camera-v0", entry_point=Camera, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Fails-v0", entry_point=Fails)
+        gymnasium.register("rslcore_tests/Misshapen-v0", entry_point=Misshapen, disable_env_checker=True)
         gymnasium.register("rslcore_tests/Needy-v0", entry_point=Needy)

@@ -6,7 +6,6 @@ Legend: N envs, A actions.
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from rslcore.protocols import EnvStep
 from rslcore.specs import EnvSpec
 from rslcore_gymnasium.arrays import to_arrays, to_tensors
 from rslcore_gymnasium.config import GymnasiumConfig
+from rslcore_gymnasium.faults import describe_fault
 from rslcore_gymnasium.make import make_vector_env
 from rslcore_gymnasium.spaces import DEFAULT_GROUP, action_converter, action_spec, observation_specs
 from rslcore_gymnasium.vectors import can_reset_some, describe_envs, load_envs, reset_some, save_envs
@@ -198,9 +198,7 @@ class GymnasiumEnv:
             yield
         except Exception as error:
             self._failed = True
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            reason = f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
-            raise EnvError(f"env '{self._id}' failed in {call}: {reason}") from error
+            raise EnvError(f"env '{self._id}' failed in {call}: {describe_fault(error, self._envs)}") from error
 
     def _to_tensors(self, obs: Any) -> TensorDict:
         groups = self._split(obs)

@@ -137,18 +137,25 @@ class RunFolder:
                 return path
         raise RunError(f"there is no checkpoint '{which}'; give latest, best, an iteration or a file")
 
-    def set_aside_after(self, iteration: int) -> list[Path]:
+    def set_aside_after(self, iteration: int, best_iteration: int | None = None) -> list[Path]:
         """Rename the checkpoints after an iteration, so that a run that goes on from there has no other latest one.
 
-        Returns their new paths.
+        Args:
+            iteration: From which the run goes on.
+            best_iteration: Of `model_best.pt`, which is renamed too if it is a later one; None if there is none.
+
+        Returns:
+            Their new paths.
         """
+        later = [path for number, path in self.checkpoints().items() if number > iteration]
+        if best_iteration is not None and best_iteration > iteration:
+            later.append(self.path / BEST_FILE)
         aside = []
-        for later, path in self.checkpoints().items():
-            if later > iteration:
-                number = 1
-                while (renamed := path.with_name(f"superseded_{number}_{path.name}")).exists():
-                    number += 1
-                aside.append(path.rename(renamed))
+        for path in later:
+            number = 1
+            while (renamed := path.with_name(f"superseded_{number}_{path.name}")).exists():
+                number += 1
+            aside.append(path.rename(renamed))
         return aside
 
     def checkpoint_path(self, iteration: int) -> Path:

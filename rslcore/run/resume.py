@@ -108,6 +108,16 @@ def find_resumed(
     return Resumed(folder, checkpoint.iteration, checkpoint)
 
 
+def set_aside_later(resumed: Resumed) -> list[Path]:
+    """Rename the checkpoints after the one that a run goes on from, the best one among them; returns their paths."""
+    best = resumed.folder.path / BEST_FILE
+    try:
+        best_iteration = load_checkpoint(best).iteration if best.is_file() else None
+    except CheckpointError:
+        best_iteration = None  # what cannot be read stays where it is
+    return resumed.folder.set_aside_after(resumed.iteration, best_iteration)
+
+
 def _file_of(folder: RunFolder, path: Path) -> Path | None:
     """The checkpoint that a path of a run means: itself, or the latest one; None if the run has none yet."""
     if path.suffix == ".pt":

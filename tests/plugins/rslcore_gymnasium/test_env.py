@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy
 import pytest
@@ -169,6 +170,26 @@ def test_env_that_fails_in_its_own_code_is_named(build):
     env = build("rslcore_tests/Fails-v0", num_envs=2)
     env.reset()
     message = r"^env 'rslcore_tests/Fails-v0' failed in step: RuntimeError: the robot is on fire \(.*envs\.py:\d+\)$"
+    with pytest.raises(EnvError, match=message):
+        env.step(torch.zeros(2, 1, dtype=torch.int64))
+
+
+def test_env_that_observes_another_shape_than_its_space_says_is_told(build):
+    env = build("rslcore_tests/Misshapen-v0", num_envs=2)
+    env.reset()
+    env.step(torch.zeros(2, 1, dtype=torch.int64))
+    what = "env 0 observes of shape [4], and its observation_space says [3]"
+    message = f"env 'rslcore_tests/Misshapen-v0' failed in step: {what}"
+    with pytest.raises(EnvError, match=f"^{re.escape(message)}$"):
+        env.step(torch.zeros(2, 1, dtype=torch.int64))
+
+
+def test_env_that_gives_what_gymnasium_cannot_take_is_told_what_a_step_gives(build):
+    env = build("rslcore_tests/Misshapen-v0", num_envs=2, kwargs={"first_step": 100, "reward": "much"})
+    env.reset()
+    message = (
+        r"could not convert string to float: .*; an env's step gives an observation of its space, a number, two flags"
+    )
     with pytest.raises(EnvError, match=message):
         env.step(torch.zeros(2, 1, dtype=torch.int64))
 

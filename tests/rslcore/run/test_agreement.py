@@ -119,7 +119,7 @@ def test_rank_with_too_few_rows_ends_all(two_ranks, tmp_path):
         "RankError: rank 0 has transitions for 69 of 96 minibatches only, and others wait for it; take more envs or "
         "steps, or fewer minibatches"
     )
-    assert second.error == "LostRankError: rank 1 ends because another rank has ended"
+    assert second.error == "LostRankError: rank 1 ends because another rank has ended; there is no checkpoint yet"
 
 
 class NanLoss(Extension):
@@ -162,4 +162,4 @@ def test_failure_of_one_rank_is_not_blamed_on_the_plugins_of_others(two_ranks, t
     assert (
         second.error == "PluginFaultError: extension 'apart' of shards 0 failed in `after_step`: ValueError: no torque"
     )
-    assert first.error == "LostRankError: rank 0 ends because another rank has ended"
+    assert first.error == "LostRankError: rank 0 ends because another rank has ended; there is no checkpoint yet"

@@ -89,6 +89,16 @@ def test_find_resumable_needs_the_config(run):
         RunFolder.find_resumable(run.path)
 
 
+def test_set_aside_after_takes_the_best_one_along_if_it_is_later(run):
+    for iteration in (1, 2):
+        run.checkpoint_path(iteration).write_bytes(b"%d" % iteration)
+    run.mark_best(run.checkpoint_path(2))
+    assert run.set_aside_after(2, best_iteration=2) == []
+    aside = run.set_aside_after(1, best_iteration=2)
+    assert [path.name for path in aside] == ["superseded_1_model_2.pt", "superseded_1_model_best.pt"]
+    assert (run.path / "superseded_1_model_best.pt").read_bytes() == b"2"
+
+
 def test_set_aside_after_keeps_what_was_set_aside_before(run):
     for _ in range(2):
         for iteration in (1, 2):
