@@ -129,6 +129,10 @@ class RunError(RslcoreError):
     """A run folder is missing, or does not hold what is needed."""
 
 
+class BadNumbersError(RunError):
+    """Numbers have gone wrong, and the run ends for it."""
+
+
 class CheckpointError(RslcoreError):
     """A checkpoint cannot be read, or does not fit the run that wants to load it."""
 

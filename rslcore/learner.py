@@ -45,7 +45,8 @@ class Learner:
         extensions: Bound already.
 
     Attributes:
-        minibatches: Numbers of the latest minibatches, until someone has looked at them and clears them.
+        minibatches: Numbers of the latest minibatches, at most 1000, until `forget_minibatches`.
+        num_minibatches: How many there were until then.
     """
 
     def __init__(self, modules: ModuleTable, optimizer: Optimizer, extensions: ExtensionList) -> None:
@@ -53,6 +54,7 @@ class Learner:
         self.optimizer = optimizer
         self.extensions = extensions
         self.minibatches: deque[MinibatchNumbers] = deque(maxlen=1000)
+        self.num_minibatches = 0
         for entry in modules:
             copy_from_main(value for value in entry.module.state_dict().values() if isinstance(value, Tensor))
         self._loss = average_gradients_of(_Loss(modules))
@@ -93,9 +95,15 @@ class Learner:
             after_backward(batch, outputs)
         self.optimizer.step()
         self.minibatches.append(MinibatchNumbers(weighted.detach(), self.optimizer.norms))
+        self.num_minibatches += 1
         for after_minibatch in self.extensions.hooks.after_minibatch:
             after_minibatch(batch, outputs)
         return {f"Loss/{name}": extra for name, (extra, _) in extras.items()}
+
+    def forget_minibatches(self) -> None:
+        """Count the minibatches anew, once someone has looked at their numbers."""
+        self.minibatches.clear()
+        self.num_minibatches = 0
 
     def train(self, mode: bool) -> None:
         """Put all modules, and the extensions themselves, in training mode, or in evaluation mode."""

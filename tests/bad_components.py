@@ -202,6 +202,8 @@ class BadRunner(OnPolicyRunner):
             self.episodes = EpisodeStatistics(self.env.spec.num_envs, self.config.num_steps_per_env, CPU)
         if self.config.fault == "saves":
             self.session.save_checkpoint = lambda *arguments: None
+        if self.config.fault == "forgets":
+            self.watch.local_state_dict = dict
         if self.config.fault == "context":
             self.algorithm.rollout_context = torch.no_grad
         if self.config.fault == "stop":
@@ -241,6 +243,8 @@ class BadEnv(FakeEnv):
         return step
 
     def reset_envs(self, envs):
+        if self.fault == "draws":
+            self._draw()
         return super().reset_envs(torch.ones_like(envs) if self.fault == "all" else envs)
 
     def state_dict(self):
@@ -302,8 +306,14 @@ class BadAlgorithm(PPO):
     def __init__(self, config, context, policy, storage):
         super().__init__(config, context, policy, storage)
         self.count = self.steps = 0
-        if config.fault == "extensions":
-            self.extensions = ()
+        if config.fault == "learner":
+            self.learner = ()
+        if config.fault == "unwatched":
+            del self.learner
+
+    def train_mode(self):
+        if self.config.fault not in ("learner", "unwatched"):
+            super().train_mode()
 
     def rollout_context(self):
         return torch.enable_grad() if self.config.fault == "differentiates" else super().rollout_context()

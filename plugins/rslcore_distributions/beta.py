@@ -121,10 +121,14 @@ class Beta(nn.Module):
         return (divergence + (new_total - total) * total.digamma()).sum(-1)
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The mean standard deviation `(high - low) sqrt(alpha beta / (alpha + beta + 1)) / (alpha + beta)`."""
+        """The mean standard deviation, and that of the action with the smallest.
+
+        It is `(high - low) sqrt(alpha beta / (alpha + beta + 1)) / (alpha + beta)`.
+        """
         alpha, beta = params["alpha"], params["beta"]
         total = alpha + beta
-        return {"mean_std": (self.scale * (alpha * beta / (total + 1.0)).sqrt() / total).mean()}
+        stds = (self.scale * (alpha * beta / (total + 1.0)).sqrt() / total).mean(0)
+        return {"mean_std": stds.mean(), "min_std": stds.amin()}
 
     def _stretch(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.low, self.scale, x)

@@ -82,5 +82,6 @@ class DiagonalNormal(nn.Module):
         return (0.5 * (ratio + distance - 1.0 - ratio.log())).sum(-1)
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The mean standard deviation."""
-        return {"mean_std": params["std"].mean()}
+        """The mean standard deviation, and that of the action with the smallest."""
+        stds = params["std"].mean(0)
+        return {"mean_std": stds.mean(), "min_std": stds.amin()}

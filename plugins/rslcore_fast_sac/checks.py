@@ -16,8 +16,8 @@ from rslcore_fast_sac.config import FastSacConfig
 class SoftActorCriticPolicy(Policy, Protocol):
     """What the algorithm asks of its policy; `rslcore_fast_sac.policy.SoftActorCritic` documents each."""
 
-    def sample(self, obs: TensorDict) -> tuple[Tensor, Tensor]:
-        """Random actions in (-1, 1), `[B, A]`, and their log-densities, `[B]`."""
+    def sample(self, obs: TensorDict) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Random actions in (-1, 1), `[B, A]`, their log-densities, `[B]`, and scalars worth watching."""
 
     def random_actions(self, num_rows: int) -> Tensor:
         """Uniform actions, `[B, A]`."""

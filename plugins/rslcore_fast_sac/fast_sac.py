@@ -186,7 +186,7 @@ class FastSac:
             targets = self._targets(cast(ReplayBatch, batch), temperature)
             features = policy.features(batch.obs)
             q_values = policy.q_values(features, batch["actions"])
-            actions, log_prob = policy.sample(batch.obs)
+            actions, log_prob, watched = policy.sample(batch.obs)
             latent = self._latent.take()
             q_of_actor = policy.q_values(features, actions, frozen=True)
         losses = {
@@ -200,6 +200,7 @@ class FastSac:
                 "Policy/entropy": -log_prob.mean(),
                 "Policy/temperature": temperature,
                 "Policy/mean_q_value": q_values.mean(),
+                **{f"Policy/{name}": value for name, value in watched.items()},
             }
         )
         loss = losses["critic"] + losses["actor"] + losses["temperature"]
@@ -212,7 +213,7 @@ class FastSac:
         The entropy is counted for in the last of these states only.
         """
         policy = self.policy
-        actions, log_prob = policy.sample(batch.next_obs)
+        actions, log_prob, _ = policy.sample(batch.next_obs)
         q_values = policy.target_values(policy.features(batch.next_obs), actions)
         return batch.returns + batch.discounts * soft_values(q_values, log_prob, temperature)
 

@@ -20,7 +20,7 @@ from rslcore.recurrence import State, state_specs
 from rslcore.specs import TensorSpec
 from rslcore_fast_sac.config import SoftActorCriticConfig
 from rslcore_fast_sac.critics import CriticEnsemble
-from rslcore_fast_sac.squashed_gaussian import sample, split_outputs
+from rslcore_fast_sac.squashed_gaussian import metrics, sample, split_outputs
 
 
 class SoftActorCritic(nn.Module):
@@ -81,9 +81,13 @@ class SoftActorCritic(nn.Module):
         mean, _ = split_outputs(self.actor(obs))
         return self.to_env(torch.tanh(mean)), states
 
-    def sample(self, obs: TensorDict) -> tuple[Tensor, Tensor]:
-        """Random actions in (-1, 1), `[B, A]`, for observations `[B, ...]`, and their log-densities `[B]`."""
-        return sample(*split_outputs(self.actor(obs).float()))
+    def sample(self, obs: TensorDict) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Random actions in (-1, 1), `[B, A]`, for observations `[B, ...]`, and their log-densities `[B]`.
+
+        With them scalars worth watching of the distribution, as `Distribution.metrics` gives them.
+        """
+        mean, log_std = split_outputs(self.actor(obs).float())
+        return *sample(mean, log_std), metrics(log_std)
 
     def random_actions(self, num_rows: int) -> Tensor:
         """Actions `[B, A]`, uniform in [-1, 1]."""

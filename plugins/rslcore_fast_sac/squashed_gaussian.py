@@ -34,6 +34,13 @@ def sample(mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tanh(raw), log_density(raw, noise, log_std)
 
 
+@torch.no_grad()
+def metrics(log_std: Tensor) -> dict[str, Tensor]:
+    """Mean standard deviation before the tanh, and that of the action with the smallest; `log_std` is `[B, A]`."""
+    stds = log_std.exp().mean(0)
+    return {"mean_std": stds.mean(), "min_std": stds.amin()}
+
+
 def log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
     """Log-density of `tanh(raw)`, summed over A: `[B]`.
 

@@ -45,6 +45,7 @@ class OnPolicyRunner:
             self.episodes.load_state_dict(session.runner_state["episodes"])
         if session.local_runner_state:
             self.episodes.load_local_state_dict(session.local_runner_state["episodes"])
+            self.watch.load_local_state_dict(session.local_runner_state["watch"])
 
     def learn(self) -> None:
         """Train until all iterations are done or the session is asked to stop; saves at the end of either."""
@@ -77,7 +78,9 @@ class OnPolicyRunner:
             is_last = session.stopping or session.iteration == session.total_iterations
             if is_last or session.iteration % self.config.save_interval == 0:
                 session.save_checkpoint(
-                    obs, {"episodes": self.episodes.state_dict()}, {"episodes": self.episodes.local_state_dict()}
+                    obs,
+                    {"episodes": self.episodes.state_dict()},
+                    {"episodes": self.episodes.local_state_dict(), "watch": self.watch.local_state_dict()},
                 )
             if session.stopping:
                 break

@@ -3,7 +3,7 @@
 Legend for every shape in these modules: N envs, T steps of a rollout, B rows of a minibatch, A actions.
 """
 
-from rslcore.protocols.algorithm import Algorithm
+from rslcore.protocols.algorithm import Algorithm, LearningAlgorithm
 from rslcore.protocols.distribution import Distribution
 from rslcore.protocols.env import Env, EnvStep, PartialResetEnv, RandomStartEnv, StatefulEnv
 from rslcore.protocols.extension import Extension
@@ -20,6 +20,7 @@ __all__ = [
     "Env",
     "EnvStep",
     "Extension",
+    "LearningAlgorithm",
     "Logger",
     "Network",
     "PartialResetEnv",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
     from torch import Tensor
 
+    from rslcore.learner import Learner
     from rslcore.protocols.env import EnvStep
 
 
@@ -20,7 +21,7 @@ class Algorithm(Protocol):
 
     It builds its policy and storage itself, because its extensions may add observation groups and fields to them. The
     runner calls `act` and `process_env_step` once an env step, under `rollout_context()`, and `update` once an
-    iteration. One that carries extensions keeps their `rslcore.extension_list.ExtensionList` as `extensions`.
+    iteration.
     """
 
     def act(self, obs: TensorDict) -> Tensor:
@@ -68,3 +69,16 @@ class Algorithm(Protocol):
             same_episodes: Whether the envs go on with their episodes. If not, they begin anew, and so does what was
                 remembered of them; what was collected is still there.
         """
+
+
+@runtime_checkable
+class LearningAlgorithm(Algorithm, Protocol):
+    """An algorithm that trains through a `Learner`: a run then looks at its gradients, parameters and minibatches.
+
+    Of any other algorithm a run sees the metrics alone. If it has a `RolloutStorage` as `storage` too, what was
+    collected is saved where an update goes wrong.
+    """
+
+    @property
+    def learner(self) -> Learner:
+        """What it trains with."""

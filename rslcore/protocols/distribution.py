@@ -55,4 +55,8 @@ class Distribution(Protocol):
         """KL(old || new) in nats, `[B]`; None where it has no closed form: an algorithm then estimates it."""
 
     def metrics(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars worth watching, by name (`mean_std`)."""
+        """Scalars worth watching, by name, of parameters `[B, ...]`.
+
+        Where actions have standard deviations, `mean_std` is the mean of all `[B, A]`, and `min_std` the smallest over
+        A of their means over B. A run whose `min_std` is 1e-5 or less ends: an action is no longer explored.
+        """

@@ -109,5 +109,9 @@ class PartialResetEnv(Env, Protocol):
     def reset_envs(self, envs: Tensor) -> TensorDict:
         """Start new episodes in the envs that are True in `envs [N]`, bool.
 
+        Where none is, nothing changes, no random generator either: a run that may need it later asks so whether it can.
+
         Returns the observations `[N, ...]` to act on next: of new episodes there, elsewhere those of the last step.
+
+        Raises ConfigError if the envs that it steps cannot be reset alone, whatever is True.
         """

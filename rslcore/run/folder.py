@@ -18,6 +18,7 @@ BEST_FILE = "model_best.pt"
 _CHECKPOINT = re.compile(r"model_(0|[1-9][0-9]*)\.pt")
 _WRITTEN = re.compile(
     rf"{_CHECKPOINT.pattern}|{re.escape(BEST_FILE)}|{re.escape(CONFIG_FILE)}|{re.escape(PLUGINS_FILE)}"
+    r"|bad_numbers_[0-9]+\.pt"
 )
 
 _log = logging.getLogger(__name__)
@@ -161,6 +162,10 @@ class RunFolder:
     def checkpoint_path(self, iteration: int) -> Path:
         """Where the checkpoint of an iteration is written."""
         return self.path / f"model_{iteration}.pt"
+
+    def evidence_path(self, iteration: int) -> Path:
+        """Where it is written what numbers went wrong in an iteration."""
+        return self.path / f"bad_numbers_{iteration}.pt"
 
     def keep(self, num: int, protect: Collection[Path] = ()) -> list[Path]:
         """Delete the oldest checkpoints `model_<iteration>.pt`, and nothing else. One that cannot be deleted is warned

@@ -13,18 +13,18 @@ from tensordict import TensorDict
 from rslcore.config import unstructure
 from rslcore.context import Context
 from rslcore.distributed import gather, gather_on_main, is_main, num_ranks
-from rslcore.metrics import merge_metrics, to_floats
+from rslcore.metrics import to_floats
 from rslcore.protocols import Algorithm, Logger
 from rslcore.run.agreement import check_same_modules
 from rslcore.run.checkpoint import Checkpoint
 from rslcore.run.folder import RunFolder
+from rslcore.run.incident import Incidents
 from rslcore.run.keeper import CheckpointKeeper
 from rslcore.run.listeners import Listeners
 from rslcore.run.local_state import LocalState, restore_local_state, save_local_state
 from rslcore.run.provenance import Provenance, continued, dump_history
 from rslcore.seeding import set_rng_state
 from rslcore.watch.evidence import KeptSteps, saved_columns
-from rslcore.watch.incident import Incidents
 from rslcore.watch.update import UpdateWatch
 
 
@@ -170,8 +170,7 @@ class RunSession:
         self.iteration += 1
         self.total_steps += num_steps * num_ranks()
         ranks = gather((to_floats({**metrics, **self._updates.scalars()}), self.stop_requested))
-        read = merge_metrics([metrics for metrics, _ in ranks])
-        read = self._updates.judge(self.iteration, read, self._evidence)
+        read = self._updates.judge(self.iteration, [metrics for metrics, _ in ranks], self._evidence)
         before, self.elapsed = self.elapsed, time.perf_counter() - self._clock
         total_fps = num_steps * num_ranks() / max(self.elapsed - before, 1e-9)
         self.metrics = {**read, "Perf/total_fps": total_fps}

@@ -11,27 +11,14 @@ from torch import Tensor
 
 from rslcore.protocols import EnvStep
 from rslcore.specs import EnvSpec
-from rslcore.testing.values import expect, shown
+from rslcore.testing.values import expect
+from rslcore.watch.shapes import obs_problems
 
 
 def expect_observations(obs: TensorDict, spec: EnvSpec, what: str) -> None:
     """Fail unless observations have the groups, shapes and types of a spec."""
-    expect(isinstance(obs, TensorDict), f"{what} gives observations as a TensorDict. It gave a {type(obs).__name__}.")
-    expect(
-        tuple(obs.batch_size) == (spec.num_envs,),
-        f"Observations of {what} have batch size [{spec.num_envs}], N. It is {list(obs.batch_size)}.",
-    )
-    groups = set(map(str, obs.keys()))
-    expect(
-        groups == set(spec.observations),
-        f"Observations of {what} have the groups of the spec, {sorted(spec.observations)}. They have {sorted(groups)}.",
-    )
-    for name, group in spec.observations.items():
-        expected = f"{[spec.num_envs, *group.shape]} {group.dtype}"
-        expect(
-            shown(obs[name]) == expected,
-            f"Group '{name}' of {what} is {expected}, as the spec says. It is {shown(obs[name])}.",
-        )
+    problems = obs_problems(spec, None, obs)
+    expect(not problems, f"Observations of {what} are as the spec says. They are not: {'; '.join(problems)}.")
 
 
 def expect_flags(step: EnvStep) -> None:

@@ -5,10 +5,12 @@
     cleaning.py     bad rows made rows that are no transitions, for runs that go on
     update.py       numbers of an update: losses, gradients, parameters
     evidence.py     what is saved of them, to be inspected
-    incident.py     what is said, and where the evidence is
     watch.py        `Watch`, which the loop of a runner asks at every step
 
-Nothing here waits for the device at an env step or at a minibatch.
+What is said of it, and where the evidence is, `rslcore.run.incident` knows.
+
+In a run that stops at bad numbers, nothing here waits for the device at an env step or at a minibatch. A run that skips
+them cleans each step on the device, and waits for it once a minibatch, to know whether the gradient is finite.
 """
 
 from rslcore.watch.watch import Watch

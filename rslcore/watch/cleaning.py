@@ -44,6 +44,11 @@ class Cleaner:
         self._latest = _choose(self._acted_on_good, obs, zeros)
         return self._latest
 
+    def go_on(self, obs: TensorDict, sums: Mapping[str, Tensor]) -> None:
+        """Act next on clean observations `[N, ...]` of a run that is resumed; `sums` are of what the env had given."""
+        self._acted_on_good = _finite(sums, obs)
+        self._latest = obs
+
     def clean(self, actions: Tensor, step: EnvStep, sums: Mapping[str, Tensor]) -> EnvStep:
         """A step without bad numbers; `sums` are those of its observations' rows."""
         assert self._latest is not None
@@ -106,7 +111,11 @@ def _finite(sums: Mapping[str, Tensor], obs: TensorDict) -> Tensor:
 
 
 def _choose(flags: Tensor, chosen: TensorDict, others: TensorDict) -> TensorDict:
-    """Rows of `chosen [N, ...]` where the flag is set, of `others` elsewhere."""
-    mixed = chosen.apply(lambda rows, other: torch.where(flags.view(-1, *(1,) * (rows.dim() - 1)), rows, other), others)
+    """Rows of `chosen [N, ...]` where the flag is set, of `others`, without their graph, elsewhere."""
+
+    def mix(rows: Tensor, other: Tensor) -> Tensor:
+        return torch.where(flags.view(-1, *(1,) * (rows.dim() - 1)), rows, other.detach())
+
+    mixed = chosen.apply(mix, others)
     assert mixed is not None
     return mixed

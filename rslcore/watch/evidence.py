@@ -6,9 +6,10 @@ Legend: N envs, E of them saved, T steps of a rollout, S of them kept, A actions
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 import torch
 from tensordict import TensorDict
 from torch import Tensor
@@ -18,10 +19,30 @@ from rslcore.protocols import EnvStep, RolloutStorage
 from rslcore.specs import EnvSpec
 
 LIMIT = 64 * 2**20
-"""Bytes of observations that are kept of a rollout, and bytes of columns that are saved."""
+"""Bytes of observations, last ones among them, that are kept of a rollout, and bytes of columns that are saved."""
 
 MAX_ENVS = 16
 """Envs that are saved, where it is known which gave bad numbers."""
+
+FLAGS = ("rewards", "terminated", "truncated", "valid")
+"""What is kept of a step as `[N]`."""
+
+
+@attrs.frozen
+class KeptStep:
+    """What a step is saved by: tensors that were there anyway, without their graphs.
+
+    Attributes:
+        actions: `[N, A]`.
+        obs: After it, groups `[N, ...]`.
+        flags: `rewards`, `terminated`, `truncated` and `valid`, `[N]`; the last one only if the env gave it.
+        final_obs: Groups `[N, ...]`, if the env gave them.
+    """
+
+    actions: Tensor
+    obs: Mapping[str, Tensor]
+    flags: Mapping[str, Tensor]
+    final_obs: Mapping[str, Tensor] | None
 
 
 class KeptSteps:
@@ -35,23 +56,32 @@ class KeptSteps:
     """
 
     def __init__(self, spec: EnvSpec, num_steps: int) -> None:
-        size = sum(row.size * getattr(torch, row.dtype).itemsize for row in spec.observations.values())
-        self._room = max(1, min(num_steps, LIMIT // max(1, spec.num_envs * size)))
-        self._steps: deque[tuple[Tensor, EnvStep]] = deque(maxlen=self._room)
-        self._obs: TensorDict | None = None  # before the first of them
+        row = sum(row.size * getattr(torch, row.dtype).itemsize for row in spec.observations.values())
+        size = spec.num_envs * row * (2 if spec.keeps_final_obs else 1)
+        self._room = max(1, min(num_steps, LIMIT // max(1, size)))
+        self._steps: deque[KeptStep] = deque(maxlen=self._room)
+        self._obs: Mapping[str, Tensor] = {}  # before the first of them
+        self._num_envs = spec.num_envs
         self._num_steps = 0
 
     def begin(self, obs: TensorDict) -> None:
         """A new rollout begins with observations `[N, ...]`."""
         self._steps.clear()
-        self._obs = obs
+        self._obs = _detached(obs)
         self._num_steps = 0
 
     def add(self, actions: Tensor, step: EnvStep) -> None:
         """Keep a step."""
         if len(self._steps) == self._room:
-            self._obs = self._steps[0][1].obs
-        self._steps.append((actions.detach(), step))
+            self._obs = self._steps[0].obs
+        flags = {name: getattr(step, name) for name in FLAGS}
+        obs = _detached(step.obs)
+        if step.final_obs is None or step.final_obs is step.obs:
+            final_obs = None if step.final_obs is None else obs
+        else:
+            final_obs = _detached(step.final_obs)
+        flags = {name: flag.detach() for name, flag in flags.items() if flag is not None}
+        self._steps.append(KeptStep(actions.detach(), obs, flags, final_obs))
         self._num_steps += 1
 
     def state_dict(self, envs: Sequence[int] | None = None) -> dict[str, Any]:
@@ -62,36 +92,34 @@ class KeptSteps:
             `[S + 1, E, ...]`, before each step and after the last; `actions [S, E, A]`; `rewards`, `terminated`,
             `truncated` and `valid`, `[S, E]`; `final_obs`, groups `[E, ...]` by step, where the env gave them.
         """
-        chosen = list(range(len(self._obs))) if envs is None and self._obs is not None else list(envs or ())
+        chosen = list(range(self._num_envs)) if envs is None else list(envs)
         index = torch.tensor(chosen, dtype=torch.int64)
 
         def rows(tensor: Tensor) -> Tensor:
-            return tensor.detach()[index.to(tensor.device)].cpu()
+            return tensor[index.to(tensor.device)].cpu()
 
         def stacked(tensors: list[Tensor]) -> Tensor:
             return torch.stack(tensors) if tensors else torch.zeros(0, len(chosen))
 
         first_step = self._num_steps - len(self._steps) + 1
-        steps = [step for _, step in self._steps]
-        seen = [obs for obs in (self._obs, *(step.obs for step in steps)) if obs is not None]
-        flags = {name: stacked([rows(getattr(step, name)) for step in steps]) for name in ("terminated", "truncated")}
-        valid = [rows(torch.ones_like(step.dones) if step.valid is None else step.valid) for step in steps]
+        seen = [self._obs, *(step.obs for step in self._steps)]
+        all_valid = torch.ones(self._num_envs, dtype=torch.bool)
         return {
             "envs": index,
             "first_step": first_step,
-            "obs": {
-                group: torch.stack([rows(obs[group]) for obs in seen]) for group in (seen[0].keys() if seen else ())
-            },
-            "actions": stacked([rows(actions) for actions, _ in self._steps]),
-            "rewards": stacked([rows(step.rewards) for step in steps]),
-            **flags,
-            "valid": stacked(valid),
+            "obs": {group: torch.stack([rows(obs[group]) for obs in seen]) for group in self._obs},
+            "actions": stacked([rows(step.actions) for step in self._steps]),
+            **{name: stacked([rows(step.flags.get(name, all_valid)) for step in self._steps]) for name in FLAGS},
             "final_obs": {
-                first_step + number: {group: rows(step.final_obs[group]) for group in map(str, step.final_obs.keys())}
-                for number, step in enumerate(steps)
+                first_step + number: {group: rows(tensor) for group, tensor in step.final_obs.items()}
+                for number, step in enumerate(self._steps)
                 if step.final_obs is not None
             },
         }
+
+
+def _detached(obs: TensorDict) -> dict[str, Tensor]:
+    return {group: obs[group].detach() for group in map(str, obs.keys())}
 
 
 def saved_columns(algorithm: object) -> dict[str, Tensor]:

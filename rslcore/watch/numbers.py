@@ -43,11 +43,23 @@ class Finding:
     envs: tuple[int, ...]
 
 
+def described(findings: Iterable[Finding], num_steps: int, num_envs: int) -> list[str]:
+    """A clause for each finding: what, in which envs, and at which step."""
+    clauses = []
+    for finding in findings:
+        shown = ", ".join(map(str, finding.envs[:5]))
+        more = ", ..." if len(finding.envs) > 5 else ""
+        who = f"env {shown}" if len(finding.envs) == 1 else f"{len(finding.envs)} envs ({shown}{more})"
+        when = f"step {finding.step} of {num_steps}" if finding.step else "the beginning"
+        clauses.append(f"{finding.what} {finding.value:g} in {who} of {num_envs} at {when}")
+    return clauses
+
+
 def row_sums(obs: TensorDict, groups: Iterable[str]) -> dict[str, Tensor]:
-    """The sum of each row of observation groups, `[N]`, single precision at least."""
+    """The sum of each row of observation groups, `[N]`, single precision at least, without a graph."""
     sums = {}
     for group in groups:
-        rows: Tensor = obs[group]
+        rows: Tensor = obs[group].detach()
         if rows.dim() != 2:
             rows = rows.flatten(1) if rows.dim() > 2 else rows.unsqueeze(1)
         sums[group] = rows.sum(1) if rows.dtype is torch.float32 else rows.sum(1, dtype=WIDER.get(rows.dtype))
@@ -96,7 +108,7 @@ class RolloutNumbers:
         """Take in one step; `sums` are those of its observations' rows."""
         if self._acts_in_numbers:
             self._actions.append(actions.detach())
-        self._rewards.append(step.rewards)
+        self._rewards.append(step.rewards.detach())
         for group, kept in self._obs.items():
             kept.append(sums[group])
         if step.final_obs is not None and step.final_obs is not step.obs:

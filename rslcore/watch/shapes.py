@@ -17,12 +17,12 @@ FLAGS = ("terminated", "truncated", "valid")
 """Fields of an `EnvStep` that are `[N]`, bool."""
 
 
-def obs_problems(spec: EnvSpec, device: torch.device, obs: object, name: str = "obs") -> list[str]:
+def obs_problems(spec: EnvSpec, device: torch.device | None, obs: object, name: str = "obs") -> list[str]:
     """What is wrong with observations `[N, ...]`, a line each: what should be there, and what is.
 
     Args:
         spec: The env's.
-        device: Where the env's tensors should be.
+        device: Where the env's tensors should be; None for anywhere.
         obs: What should be its observation groups.
         name: What it is called in the lines.
     """
@@ -63,13 +63,53 @@ def step_problems(spec: EnvSpec, device: torch.device, step: EnvStep) -> list[st
     return problems
 
 
+class StepCheck:
+    """Checks the steps of an env: whole where something is there for the first time, else by groups and shapes alone.
+
+    Args:
+        spec: The env's.
+        device: Where its tensors should be.
+    """
+
+    def __init__(self, spec: EnvSpec, device: torch.device) -> None:
+        self._spec = spec
+        self._device = device
+        self._rows = torch.Size([spec.num_envs])
+        self._shapes = {group: torch.Size([spec.num_envs, *row.shape]) for group, row in spec.observations.items()}
+        self._known = {"final_obs": False, "valid": False}
+        self._is_first = True
+
+    def problems(self, step: EnvStep) -> list[str]:
+        """What is wrong with the next step, as `step_problems` says it."""
+        is_new = self._is_first
+        self._is_first = False
+        for name, is_known in self._known.items():
+            if not is_known and getattr(step, name) is not None:
+                self._known[name] = is_new = True
+        return step_problems(self._spec, self._device, step) if is_new or not self._is_shaped(step) else []
+
+    def _is_shaped(self, step: EnvStep) -> bool:
+        rows = (step.rewards, step.terminated, step.truncated, *(() if step.valid is None else (step.valid,)))
+        if any(row.shape != self._rows for row in rows):
+            return False
+        final_obs = step.final_obs
+        return self._are_groups(step.obs) and (
+            final_obs is None or final_obs is step.obs or self._are_groups(final_obs)
+        )
+
+    def _are_groups(self, obs: object) -> bool:
+        if not isinstance(obs, TensorDict) or obs.batch_size != self._rows:
+            return False
+        return {group: tensor.shape for group, tensor in obs.items()} == self._shapes
+
+
 def _tensor_problems(
-    name: str, tensor: object, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+    name: str, tensor: object, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | None
 ) -> list[str]:
-    expected = f"{list(shape)} {_name(dtype)} on {device}"
+    expected = f"{list(shape)} {_name(dtype)}" + (f" on {device}" if device is not None else "")
     if not isinstance(tensor, Tensor):
         return [f"{name} should be a tensor {expected}, it is {_kind(tensor)}"]
-    if tuple(tensor.shape) == shape and tensor.dtype is dtype and tensor.device == device:
+    if tuple(tensor.shape) == shape and tensor.dtype is dtype and device in (None, tensor.device):
         return []
     return [f"{name} should be {expected}, it is {list(tensor.shape)} {_name(tensor.dtype)} on {tensor.device}"]
 

@@ -6,7 +6,7 @@ Legend: N envs, T steps of a rollout, A actions.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,14 +14,13 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from rslcore.context import Context
-from rslcore.distributed import gather, gather_on_main, num_ranks, rank
-from rslcore.errors import ConfigError, EnvError
+from rslcore.distributed import gather, num_ranks
+from rslcore.errors import BadNumbersError, ConfigError, EnvError
 from rslcore.protocols import Env, EnvStep, PartialResetEnv
 from rslcore.watch.cleaning import Cleaner
 from rslcore.watch.evidence import MAX_ENVS, KeptSteps
-from rslcore.watch.incident import BadNumbersError, described
-from rslcore.watch.numbers import Finding, RolloutNumbers, row_sums
-from rslcore.watch.shapes import obs_problems, step_problems
+from rslcore.watch.numbers import Finding, RolloutNumbers, described, row_sums
+from rslcore.watch.shapes import StepCheck, obs_problems
 
 if TYPE_CHECKING:
     from rslcore.run.session import RunSession
@@ -75,7 +74,8 @@ class Watch:
         self._cleaner = Cleaner(env.spec, self._numbers.groups) if self._mode != "stop" else None
         self._kept = session.kept_steps = KeptSteps(env.spec, num_steps)
         self._latest: tuple[TensorDict, dict[str, Tensor]] | None = None  # raw observations and their sums
-        self._seen_step = False
+        self._steps = StepCheck(env.spec, self._device)
+        self._has_stepped = False
         self._num_bad_rows = 0
         self._num_barren = 0  # rollouts in a row without a good row
 
@@ -91,8 +91,32 @@ class Watch:
         sums = row_sums(obs, self._numbers.groups)
         self._latest = obs, sums
         if self._mode == "reset" and isinstance(self._env, PartialResetEnv):
-            self._env.reset_envs(torch.zeros(len(obs), dtype=torch.bool, device=self._device))  # says if it cannot
+            self._env.reset_envs(torch.zeros(len(obs), dtype=torch.bool, device=self._device))  # it may refuse
         return obs if self._cleaner is None else self._cleaner.begin(obs, sums)
+
+    def local_state_dict(self) -> dict[str, Any]:
+        """What this process knows of the latest observations: the sums of their rows as the env gave them.
+
+        Empty in a run that stops at the first bad number, since it has seen none.
+        """
+        if self._cleaner is None:
+            return {}
+        assert self._latest is not None, "a watch is started with the first observations"
+        return {"sums": dict(self._latest[1])}
+
+    def load_local_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `local_state_dict`, for envs that go on with their episodes; to be called after `start`.
+
+        Args:
+            state: As it was saved, maybe by a run with another `on_bad_numbers`.
+        """
+        if self._cleaner is None or not state:
+            return
+        assert self._latest is not None, "a watch is started with the first observations"
+        obs, _ = self._latest  # those to act on, without the bad numbers that the env gave
+        sums = {group: rows.to(self._device) for group, rows in state["sums"].items()}
+        self._latest = obs, sums
+        self._cleaner.go_on(obs, sums)
 
     @contextlib.contextmanager
     def rollout(self) -> Iterator[None]:
@@ -118,7 +142,7 @@ class Watch:
                 raise
             # No other rank need have failed, so that nothing is gathered.
             failed = f"the run failed with {type(error).__name__}: {error}"
-            raise self._fatal([*self._described(findings), failed], self._evidence(findings)) from error
+            raise self._fatal([*self._described(findings), failed], findings, None) from error
 
     def look(self, actions: Tensor, step: EnvStep) -> EnvStep:
         """Look at a step of the env; return the one to learn from.
@@ -131,14 +155,11 @@ class Watch:
             EnvError: It is not as the spec says.
             RunError: Numbers of the rollout went wrong, and the run shall stop then, or has nothing left to learn from.
         """
-        if not self._seen_step:
-            self._refuse("at its first step", step_problems(self._env.spec, self._device, step))
-            self._seen_step = True
+        if problems := self._steps.problems(step):
+            when = f"at step {self._numbers.num_steps + 1} of iteration {self._session.iteration + 1}"
+            self._refuse(when if self._has_stepped else "at its first step", problems)
+        self._has_stepped = True
         sums = row_sums(step.obs, self._numbers.groups)
-        for rows in (step.rewards, *sums.values()):
-            if rows.shape[0] != self._num_envs:
-                when = f"at step {self._numbers.num_steps + 1} of iteration {self._session.iteration + 1}"
-                self._refuse(when, step_problems(self._env.spec, self._device, step))
         self._numbers.note(actions, step, sums)
         self._kept.add(actions, step)
         self._latest = step.obs, sums
@@ -172,12 +193,14 @@ class Watch:
         if not found:
             self._num_barren = 0
             return step
-        evidence = next((each for each in gather_on_main(self._evidence(findings)) if each), {})
-        if self._cleaner is None:
-            raise self._fatal(found, evidence)
-        self._stop_if_nothing_is_left(found, evidence, [number for _, number in reports])
+        origin = next(number for number, (clauses, _) in enumerate(reports) if clauses)
+        last = None if self._cleaner is None else self._why_nothing_is_left([number for _, number in reports])
+        if self._cleaner is None or last is not None:
+            raise self._fatal([*found, *([last] if last else [])], findings, origin)
         done = "nothing is learned from such rows" + (", and their envs are reset" if self._mode == "reset" else "")
-        self._session.incidents.warn("rollout", self._session.iteration + 1, found, done, lambda: evidence)
+        self._session.incidents.warn(
+            "rollout", self._session.iteration + 1, found, done, lambda: self._evidence(findings), origin
+        )
         return self._reset_envs(step, bad.any(0)) if self._mode == "reset" and findings else step
 
     def _take_bad_rows(self, step: EnvStep, are_some: bool) -> Tensor:
@@ -187,14 +210,15 @@ class Watch:
         good.clear()
         return bad
 
-    def _stop_if_nothing_is_left(self, found: list[str], evidence: dict[str, Any], num_bad: list[int]) -> None:
-        """Raise RunError where too many of the rows of each rank are bad, `num_bad` of them."""
+    def _why_nothing_is_left(self, num_bad: list[int]) -> str | None:
+        """A clause where too many rows are bad to go on, `num_bad` of each rank; None where there are others."""
         nothing_left = [number == self._num_steps * self._num_envs for number in num_bad]
         self._num_barren = self._num_barren + 1 if all(nothing_left) else 0
         if self._num_barren == PATIENCE:
-            raise self._fatal([*found, f"no row of {PATIENCE} rollouts was any better"], evidence)
+            return f"no row of {PATIENCE} rollouts was any better"
         if num_ranks() > 1 and any(nothing_left):  # its minibatches would be missed by the others
-            raise self._fatal([*found, "no row of a rank is left to learn from"], evidence)
+            return "no row of a rank is left to learn from"
+        return None
 
     def _reset_envs(self, step: EnvStep, envs: Tensor) -> EnvStep:
         """The clean last step of a rollout, after which bad envs `[N]` were reset."""
@@ -210,9 +234,9 @@ class Watch:
         return described(findings, self._num_steps, self._env.spec.num_envs)
 
     def _evidence(self, findings: list[Finding]) -> dict[str, Any]:
-        """What is saved of the envs that gave bad numbers; nothing if none did."""
-        envs = sorted({env for finding in findings for env in finding.envs})[:MAX_ENVS]
-        return {"rank": rank(), **self._kept.state_dict(envs)} if envs else {}
+        """What is saved of the envs that gave bad numbers."""
+        return self._kept.state_dict(sorted({env for finding in findings for env in finding.envs})[:MAX_ENVS])
 
-    def _fatal(self, found: list[str], evidence: dict[str, Any]) -> BadNumbersError:
-        return self._session.incidents.fatal(self._session.iteration + 1, found, lambda: evidence)
+    def _fatal(self, found: list[str], findings: list[Finding], origin: int | None) -> BadNumbersError:
+        incidents = self._session.incidents
+        return incidents.fatal(self._session.iteration + 1, found, lambda: self._evidence(findings), origin)

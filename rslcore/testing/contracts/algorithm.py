@@ -18,7 +18,8 @@ from rslcore.config import evolve
 from rslcore.context import Context
 from rslcore.errors import CheckpointError, ConfigError
 from rslcore.evaluation import load_policy
-from rslcore.extension_list import ExtensionList
+from rslcore.learner import Learner
+from rslcore.protocols import LearningAlgorithm
 from rslcore.registry import Registry
 from rslcore.seeding import seed_everything
 from rslcore.specs import TensorSpec
@@ -84,13 +85,18 @@ class AlgorithmContract(Contract):
                 f"`{name}` gives actions {list(expected)} {str(dtype).removeprefix('torch.')}. It gave {shown(taken)}.",
             )
 
-    def test_extensions_are_a_list_that_knows_whose_losses_are_whose(self, start: Callable[..., Drive]) -> None:
-        """An attribute `extensions` is an `ExtensionList`: a run that ends at a loss names its extension through it."""
-        extensions = getattr(start().algorithm, "extensions", None)
+    def test_a_run_can_watch_what_it_learns(self, start: Callable[..., Drive]) -> None:
+        """An attribute `learner` is a `Learner`, in which a run finds gradients and parameters that go wrong."""
+        algorithm = start().algorithm
+        if not isinstance(algorithm, LearningAlgorithm):
+            pytest.skip(
+                "it has no `learner`: where numbers go wrong, a run sees its metrics alone, no gradient and no "
+                "parameter; keep a `rslcore.learner.Learner` as `learner` if it trains with one"
+            )
         expect(
-            extensions is None or isinstance(extensions, ExtensionList),
-            f"`extensions` of an algorithm is an `ExtensionList`. It is a {type(extensions).__name__}; give what it "
-            "holds another name.",
+            isinstance(algorithm.learner, Learner),
+            f"`learner` of an algorithm is a `Learner`. It is a {type(algorithm.learner).__name__}; give what it holds "
+            "another name.",
         )
 
     def test_steps_are_left_as_they_are(self, start: Callable[..., Drive]) -> None:

@@ -251,6 +251,20 @@ class EnvContract(Contract):
             )
             last = step.obs
 
+    def test_a_reset_of_no_env_changes_nothing(self, another: Callable[[], Env]) -> None:
+        """Where the env has `reset_envs`: a run asks with it whether the env can, and goes on as one that did not."""
+        asked, same = another(), another()
+        if not isinstance(asked, PartialResetEnv):
+            return
+        expected, obs = copied(same.reset()), asked.reset()
+        none = torch.zeros(asked.spec.num_envs, dtype=torch.bool, device=obs.device or next(iter(obs.values())).device)
+        gap = difference([expected, self._run(same, 30)], [copied(asked.reset_envs(none)), self._run(asked, 30)])
+        expect(
+            gap is None,
+            "`reset_envs` changes nothing where no env is to be reset. What came after it was different: "
+            f"{gap}; draw no random numbers then.",
+        )
+
     def _run(self, env: Env, num_steps: int) -> list[Any]:
         """All that some steps give, with the same actions for each env."""
         steps = (env.step(random_actions(env.spec, seed=index)) for index in range(num_steps))

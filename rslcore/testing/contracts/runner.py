@@ -17,7 +17,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import evolve
+from rslcore.config import ExperimentConfig, evolve
 from rslcore.context import Context
 from rslcore.errors import RunError
 from rslcore.protocols import Algorithm, EnvStep
@@ -30,6 +30,7 @@ from rslcore.testing.contracts.base import Contract, Options
 from rslcore.testing.driving import make_env
 from rslcore.testing.values import difference, expect
 from rslcore.training import TrainingResult, build_algorithm, train
+from rslcore.watch.numbers import float_groups
 
 NUM_ITERATIONS = 3
 
@@ -119,19 +120,43 @@ class RunnerContract(Contract):
 
     def test_goes_on_where_it_stopped(self, context: Context, registry: Registry, tmp_path: Path) -> None:
         """With the observations and the statistics of the episodes that were running, in an env that can be saved."""
-        count = context.config.iterations
-        whole = _train_for(2 * count, context, registry, log_root=tmp_path / "whole")
-        stopped = _train_for(count, context, registry, log_root=tmp_path / "stopped")
-        resumed = _train_for(2 * count, context, registry, resume=stopped.path)
-        first, second = _last_state(whole), _last_state(resumed)
-        if any(rank["env"] is None for rank in first["ranks"]):
-            return
-        gap = difference(first, second)
+        gap = _difference_of_resumed(context.config, registry, tmp_path)
         expect(
             gap is None,
             "A run that was stopped and resumed is the one that never stopped. The two ended differently: "
             f"{gap}; begin with `session.first_observations()`, and give `save_checkpoint` the latest ones and the "
             "state of all that the runner counts.",
+        )
+
+    def test_goes_on_after_a_bad_number(
+        self, loop: Loop, context: Context, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In the last step before a run that skips it was stopped: the next row is no transition either."""
+        config = evolve(context.config, on_bad_numbers="skip")
+        groups = float_groups(context.env_spec)
+        num_steps = 0
+        step = type(loop.env).step
+
+        def give_one_nan(env: Any, actions: Tensor) -> EnvStep:
+            nonlocal num_steps
+            num_steps += 1
+            given = step(env, actions)
+            if num_steps == config.iterations * context.num_steps_per_env:
+                given.obs = given.obs.clone()
+                given.obs[groups[0]][0] = math.nan
+            return given
+
+        def begin() -> None:
+            nonlocal num_steps
+            num_steps = 0
+
+        monkeypatch.setattr(type(loop.env), "step", give_one_nan)
+        gap = _difference_of_resumed(config, registry, tmp_path, begin) if groups else None
+        expect(
+            gap is None,
+            "A run that skips bad numbers, and was stopped after one and resumed, is the one that never stopped. The "
+            f"two ended differently: {gap}; save `watch.local_state_dict()` with what the runner has of the "
+            "running episodes, and give it back to `watch.load_local_state_dict` after `watch.start`.",
         )
 
     def test_finds_numbers_that_go_wrong(
@@ -171,8 +196,29 @@ class RunnerContract(Contract):
         expect_trains(context, registry, tmp_path)
 
 
-def _train_for(iterations: int, context: Context, registry: Registry, **options: Any) -> TrainingResult:
-    return train(evolve(context.config, iterations=iterations), quiet=True, registry=registry, **options)
+def _difference_of_resumed(
+    config: ExperimentConfig,
+    registry: Registry,
+    folder: Path,
+    begin: Callable[[], None] = lambda: None,
+) -> str | None:
+    """How a run of twice as many iterations, and one that was stopped half-way and resumed, end differently.
+
+    `begin` is called before each of the two. None if they end as one, or if the env cannot be saved.
+    """
+
+    def train_for(iterations: int, **options: Any) -> TrainingResult:
+        return train(evolve(config, iterations=iterations), quiet=True, registry=registry, **options)
+
+    begin()
+    whole = train_for(2 * config.iterations, log_root=folder / "whole")
+    begin()
+    stopped = train_for(config.iterations, log_root=folder / "stopped")
+    resumed = train_for(2 * config.iterations, resume=stopped.path)
+    first, second = _last_state(whole), _last_state(resumed)
+    if any(rank["env"] is None for rank in first["ranks"]):
+        return None
+    return difference(first, second)
 
 
 def _last_state(result: TrainingResult) -> dict[str, Any]:

@@ -102,7 +102,10 @@ class FakeEnv:
 
     def reset_envs(self, envs: Tensor) -> TensorDict:
         """Start new episodes in the envs that are True in `envs [N]`, bool, which is read on the host."""
-        for index in envs.nonzero()[:, 0].tolist():
+        chosen = envs.nonzero()[:, 0].tolist()
+        if not chosen:
+            return self._observe(self._state)
+        for index in chosen:
             self._steps[index] = 0
             self._episodes[index] += 1
             self._was_done[index] = False

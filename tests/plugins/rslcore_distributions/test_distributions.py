@@ -206,6 +206,9 @@ def test_gaussian_by_hand(build):
     assert ours.kl_divergence(params, other).item() == pytest.approx(-math.log(2) + (4 + 1) / 2 - 0.5)
     assert ours.deterministic(params).item() == 1.0
     assert ours.metrics(params)["mean_std"].item() == 2.0
+    stds = torch.tensor([[1.0, 0.5, 3.0], [2.0, 0.7, 0.1]])  # of the actions 1.5, 0.6 and 1.55
+    metrics = ours.metrics({"mean": torch.zeros(2, 3), "std": stds})
+    assert metrics["min_std"].item() == pytest.approx(0.6)
 
 
 def test_heteroscedastic_gaussian_takes_means_then_stds(build):
@@ -289,6 +292,8 @@ def test_beta_by_hand(build):
     assert ours.log_prob(params, torch.tensor([[0.5]])).item() == pytest.approx(math.log(0.5625), abs=1e-6)
     assert ours.deterministic(params).item() == pytest.approx(1.0)
     assert ours.metrics(params)["mean_std"].item() == pytest.approx(2 * math.sqrt(1 / 20))
+    narrow = {"alpha": torch.tensor([[2.0, 2000.0]]), "beta": torch.tensor([[2.0, 2000.0]])}
+    assert ours.metrics(narrow)["min_std"].item() == pytest.approx(2 * math.sqrt(1 / 4001) / 2, rel=1e-4)
 
 
 def test_beta_with_alpha_and_beta_1_is_uniform(build):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 import attrs
 import pytest
@@ -68,6 +69,7 @@ def test_actions_are_uniform_until_there_is_enough_to_learn_from(build, small_sa
     obs, _ = collect(env, sac, 1, obs)
     metrics = sac.update(obs)
     assert {"Loss/critic", "Loss/actor", "Loss/temperature", "Policy/entropy", "Policy/temperature"} <= set(metrics)
+    assert math.exp(-5.0) <= metrics["Policy/min_std"] <= metrics["Policy/mean_std"] <= math.exp(2.0)
     assert not any(map(torch.equal, before, sac.policy.actor.parameters()))
     torch.manual_seed(0)
     expected = sac.policy.sample(obs)[0]
@@ -144,7 +146,7 @@ def test_targets_are_rewards_and_the_discounted_soft_value(build, small_sac):
     targets = sac._targets(batch, temperature)
     torch.manual_seed(0)
     with torch.no_grad():
-        actions, log_prob = sac.policy.sample(batch.next_obs)
+        actions, log_prob, _ = sac.policy.sample(batch.next_obs)
         q_values = sac.policy.target_values(sac.policy.features(batch.next_obs), actions)
     expected = batch.returns + batch.discounts * (q_values.min(0).values - 0.3 * log_prob)
     torch.testing.assert_close(targets, expected)

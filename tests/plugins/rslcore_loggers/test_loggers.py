@@ -28,6 +28,7 @@ NAMES = {
     "Loss/learning_rate",
     "Policy/kl",
     "Policy/mean_std",
+    "Policy/min_std",
     "Perf/total_fps",
     "Perf/collection_time",
     "Perf/learning_time",
@@ -84,7 +85,10 @@ def test_tensorboard_killed_run_goes_on_with_each_iteration_once(small_config, t
     train(small_config("iterations=7", *overrides), resume=folder, quiet=True)
     steps = {tag: [event.step for event in events] for tag, events in read(folder).items()}
     assert steps == {tag: [1, 2, 3, 4, 5, 6, 7] for tag in steps}
-    assert set(steps) == NAMES - {"Policy/mean_std"} | {"Train/mean_reward", "Train/mean_episode_length"}
+    assert set(steps) == NAMES - {"Policy/mean_std", "Policy/min_std"} | {
+        "Train/mean_reward",
+        "Train/mean_episode_length",
+    }
 
 
 def test_tensorboard_run_that_goes_on_from_an_earlier_checkpoint_hides_what_was_lost(small_config, tmp_path):

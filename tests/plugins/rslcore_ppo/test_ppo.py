@@ -155,6 +155,7 @@ def test_update_changes_every_parameter_and_is_finite(build, choice, schedule):
         "Loss/learning_rate",
         "Policy/kl",
         "Policy/mean_std",
+        "Policy/min_std",
     }
     assert not any(torch.equal(old, new) for old, new in zip(before, ppo.policy.parameters(), strict=True))
     if schedule == "fixed":

@@ -211,9 +211,8 @@ def test_mark_best_of_a_checkpoint_that_is_not_there(run):
 
 def test_clean_takes_what_was_being_written(run):
     run.checkpoint_path(1).touch()
-    left = [
-        run.path / f".{name}.elsewhere.1.tmp" for name in ("model_1.pt", "model_best.pt", "config.yaml", "plugins.yaml")
-    ]
+    names = ("model_1.pt", "model_best.pt", "config.yaml", "plugins.yaml", "bad_numbers_12.pt")
+    left = [run.path / f".{name}.elsewhere.1.tmp" for name in names]
     others = [run.path / name for name in (".notes.elsewhere.1.tmp", ".model_1.pt.tmp", "model_1.pt.elsewhere.1.tmp")]
     for path in (*left, *others):
         path.touch()

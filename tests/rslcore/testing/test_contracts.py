@@ -77,6 +77,7 @@ def sentence(registry):
         ("runner", "stop", "stops_when", "Asked in the second one, it ended after 3."),
         ("runner", "resets", "where_it_stopped", "differently: algorithm.modules.policy.module.actor.layers.0.weight"),
         ("runner", "counts", "where_it_stopped", "The two ended differently: progress.runner.episodes"),
+        ("runner", "forgets", "after_a_bad", "with what the runner has of the running episodes"),
         ("env", "final", "goes_on_by_itself", "`final_obs` holds its last observation. It is None;"),
         ("env", "late", "goes_on_by_itself", "It was the last of the old one, and the next step was not marked"),
         ("env", "dtype", "row_of_each", "`rewards` of a step is [4] float32. It is [4] float64; convert it"),
@@ -92,9 +93,10 @@ def sentence(registry):
         ("env", "state", "does_not_fit", "such as an empty one, is a CheckpointError. It was a KeyError: 'state';"),
         ("env", "takes", "does_not_fit", "such as an empty one, is a CheckpointError. It was taken;"),
         ("env", "all", "resets_the_envs", "Told to reset none, it gave others: policy differs by up to"),
+        ("env", "draws", "no_env_changes", "What came after it was different: [1][0].obs.policy differs by up to"),
         ("logger", "strays", "logs_a_run", "It wrote ['log.txt'] into the working directory."),
         ("logger", "nan", "need_not_be_finite", "ValueError: cannot convert float NaN to integer"),
-        ("algorithm", "extensions", "extensions", "`extensions` of an algorithm is an `ExtensionList`. It is a tuple;"),
+        ("algorithm", "learner", "can_watch", "`learner` of an algorithm is a `Learner`. It is a tuple; give"),
         ("algorithm", "gradient", "those_of_the_env", "Actions for an env carry no gradient, unless `rollout_context`"),
         ("algorithm", "reads", "collecting", "8 steps read 8: look for `.item()`"),
         ("algorithm", "writes", "steps_are_left", "`process_env_step` changed it: rewards differs by up to"),
@@ -144,6 +146,14 @@ def sentence(registry):
 )
 def test_contract_says_which_promise_is_broken(sentence, kind, fault, test, said):
     assert said in sentence(kind, fault, test)
+
+
+def test_contract_says_that_an_algorithm_without_a_learner_is_not_watched(registry):
+    component = {"name": "bad", "fault": "unwatched", **OPTIONS["algorithm"]}
+    case = make_case(CONTRACTS["algorithm"], component=component, registry=registry)
+    (outcome,) = run_contract(case, "can_watch")
+    assert outcome.status == "skipped"
+    assert outcome.sentence.startswith("it has no `learner`: where numbers go wrong, a run sees its metrics alone, ")
 
 
 def test_contract_actions_may_carry_gradients_where_the_rollout_context_enables_them(registry):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 import attrs
 import pytest
@@ -11,6 +12,7 @@ from tensordict import TensorDict
 
 from rslcore.protocols import EnvStep
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore.watch.evidence import KeptSteps
 from rslcore.watch.numbers import Finding, RolloutNumbers, row_sums
 
 GROUPS = {"policy": TensorSpec((2,)), "depth": TensorSpec((1, 3, 3), "float16"), "camera": TensorSpec((4,), "uint8")}
@@ -113,3 +115,39 @@ def test_begin_forgets_the_rollout_before():
 def test_row_sums_of_a_group_of_scalars_are_these():
     obs = TensorDict({"speed": torch.tensor([1.0, NAN, 3.0])}, batch_size=[3])
     torch.testing.assert_close(row_sums(obs, ["speed"])["speed"], obs["speed"], equal_nan=True)
+
+
+def test_note_keeps_no_graph():
+    states = torch.zeros(3, 2, requires_grad=True)
+    graph = weakref.ref(states)
+    numbers, kept = RolloutNumbers(SPEC), KeptSteps(SPEC, 4)
+    step = make_step(obs=make_obs(policy=states * 2.0), rewards=states.sum(1), final_obs=make_obs(policy=states * 3.0))
+    note(numbers, [step], actions=states * 1.0)
+    kept.begin(make_obs(policy=states * 2.0))
+    kept.add(states * 1.0, step)
+    del states, step
+    assert graph() is None
+    assert numbers.find() == []
+
+
+def test_kept_steps_hold_what_is_saved_and_nothing_else():
+    kept = KeptSteps(SPEC, 4)
+    extra = torch.zeros(3)
+    gone = weakref.ref(extra)
+    kept.begin(make_obs())
+    kept.add(torch.zeros(3, 2), make_step(extras={"heights": extra}))
+    del extra
+    assert gone() is None
+
+
+@pytest.mark.parametrize(("keeps_final_obs", "room"), [(True, 2), (False, 4)])
+def test_kept_steps_have_a_limit_that_counts_last_observations(monkeypatch, keeps_final_obs, room):
+    size = 3 * (2 * 4 + 9 * 2 + 4)  # of three envs: two singles, nine halves and four bytes
+    monkeypatch.setattr("rslcore.watch.evidence.LIMIT", 4 * size)
+    kept = KeptSteps(attrs.evolve(SPEC, keeps_final_obs=keeps_final_obs), 6)
+    kept.begin(make_obs())
+    for _ in range(6):
+        kept.add(torch.zeros(3, 2), make_step())
+    saved = kept.state_dict([1])
+    assert saved["first_step"] == 7 - room
+    assert saved["obs"]["policy"].shape == (room + 1, 1, 2)

@@ -14,7 +14,7 @@ from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.testing.fakes.env import FakeEnv
 from rslcore.testing.registry import installed_registry
 from rslcore.training import train
-from rslcore.watch.shapes import obs_problems, step_problems
+from rslcore.watch.shapes import StepCheck, obs_problems, step_problems
 
 CPU = torch.device("cpu")
 SPEC = EnvSpec(3, {"policy": TensorSpec((2,)), "camera": TensorSpec((1, 4, 4), "uint8")}, ActionSpec(1))
@@ -87,6 +87,46 @@ def test_step_problems_of_final_obs_that_the_spec_denies_are_told():
     ]
 
 
+def test_step_check_looks_whole_at_what_comes_for_the_first_time():
+    check = StepCheck(SPEC, CPU)
+    good = make_step()
+    assert check.problems(good) == []
+    wrong = TensorDict({**good.obs, "policy": torch.zeros(3, 2, dtype=torch.float64)}, batch_size=[3])
+    assert check.problems(attrs.evolve(good, final_obs=wrong)) == [
+        "final_obs['policy'] should be [3, 2] float32 on cpu, it is [3, 2] float64 on cpu"
+    ]
+    assert check.problems(attrs.evolve(good, valid=torch.ones(3, dtype=torch.int64))) == [
+        "valid should be [3] bool on cpu, it is [3] int64 on cpu"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"rewards": torch.zeros(3, 1)}, "rewards should be [3] float32 on cpu, it is [3, 1] float32 on cpu"),
+        ({"rewards": torch.zeros(())}, "rewards should be [3] float32 on cpu, it is [] float32 on cpu"),
+        ({"valid": torch.ones(1, dtype=torch.bool)}, "valid should be [3] bool on cpu, it is [1] bool on cpu"),
+        (
+            {"obs": TensorDict({"policy": torch.zeros(3, 2)}, batch_size=[3])},
+            "obs should have the group 'camera', it has 'policy'",
+        ),
+        (
+            {"final_obs": TensorDict({**make_step().obs, "policy": torch.zeros(3, 1)}, batch_size=[3])},
+            "final_obs['policy'] should be [3, 2] float32 on cpu, it is [3, 1] float32 on cpu",
+        ),
+        ({"obs": {}}, "obs should be a TensorDict of observation groups, it is a dict"),
+    ],
+)
+def test_step_check_sees_a_shape_that_changes_at_any_step(changes, problem):
+    check = StepCheck(SPEC, CPU)
+    good = make_step(valid=torch.ones(3, dtype=torch.bool))
+    good.final_obs = good.obs.clone()
+    for _ in range(3):
+        assert check.problems(good) == []
+    assert check.problems(attrs.evolve(good, **changes)) == [problem]
+    assert check.problems(good) == []
+
+
 def fake_config(tmp_path):
     overrides = ("env={name: fake}", "loggers=[]", "runner.num_steps_per_env=8", "iterations=2")
     return load_config("pendulum", (*overrides, "algorithm.num_mini_batches=2"), registry=installed_registry())
@@ -130,3 +170,19 @@ def test_train_refuses_another_number_of_envs_when_it_changes(small_config, tmp_
         "  terminated should be [4] bool on cpu, it is [3] bool on cpu\n"
         "  truncated should be [4] bool on cpu, it is [3] bool on cpu"
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"valid": torch.ones(1, dtype=torch.bool)}, "valid should be [4] bool on cpu, it is [1] bool on cpu"),
+        ({"rewards": torch.zeros(4, 1)}, "rewards should be [4] float32 on cpu, it is [4, 1] float32 on cpu"),
+    ],
+)
+def test_train_refuses_a_later_step_that_is_not_as_the_spec_says(tmp_path, monkeypatch, change, problem):
+    step = FakeEnv.step
+    changes = iter([{}, {}, change])
+    monkeypatch.setattr(FakeEnv, "step", lambda env, actions: attrs.evolve(step(env, actions), **next(changes)))
+    with pytest.raises(EnvError) as caught:
+        train(fake_config(tmp_path), log_root=tmp_path, quiet=True, registry=installed_registry())
+    assert str(caught.value) == f"env 'fake' does not give what its spec says at step 3 of iteration 1:\n  {problem}"

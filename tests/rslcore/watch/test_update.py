@@ -12,8 +12,11 @@ from rslcore.config import ExtensionComponent, config, evolve
 from rslcore.errors import RunError
 from rslcore.extension import Extension
 from rslcore.registry import Entry, PluginRow, Registry, Source
+from rslcore.run.folder import RunFolder
+from rslcore.run.incident import Incidents
 from rslcore.training import train
 from rslcore.watch import update as update_module
+from rslcore.watch.update import UpdateWatch
 
 SOURCE = Source("tests", "rslcore-tests", "1.0", __name__)
 LEARNING = ("algorithm.num_mini_batches=2", "algorithm.num_learning_epochs=2", "runner.save_interval=1")
@@ -32,9 +35,11 @@ class Saboteur(Extension):
 
     gradients = ()
     parameters = ()
+    mask = (0.0,)
 
     def bind(self, bindings):
         self.policy = bindings.policy
+        self.policy.register_buffer("mask", torch.tensor(self.mask))
         self.minibatch = 0
 
     def after_backward(self, batch, outputs):
@@ -52,7 +57,8 @@ class Saboteur(Extension):
 def sabotaged(small_config, tmp_path, monkeypatch):
     """Train with the extension, which breaks gradients and parameters in these minibatches."""
 
-    def run(*overrides, gradients=(), parameters=()):
+    def run(*overrides, gradients=(), parameters=(), mask=(0.0,)):
+        monkeypatch.setattr(Saboteur, "mask", mask)
         monkeypatch.setattr(Saboteur, "gradients", gradients)
         monkeypatch.setattr(Saboteur, "parameters", parameters)
         found = Registry.discover()
@@ -128,8 +134,34 @@ def test_a_policy_that_has_stopped_exploring_ends_the_run(small_config, tmp_path
     with pytest.raises(RunError) as caught:
         train(small_config(*LEARNING, *overrides, recipe="pendulum"), log_root=tmp_path, quiet=True)
     assert str(caught.value) == (
-        f"iteration 1: Policy/mean_std is 5e-06, the policy has stopped exploring{end_of(tmp_path, 1)}"
+        f"iteration 1: Policy/min_std is 5e-06, the policy has stopped exploring{end_of(tmp_path, 1)}"
     )
+
+
+def test_one_action_that_is_no_longer_explored_ends_the_run(tmp_path):
+    incidents = Incidents()
+    incidents.folder = RunFolder(tmp_path)
+    watch = UpdateWatch(object(), incidents, stops=True)
+    assert watch.judge(1, [{"Policy/mean_std": 0.5, "Policy/min_std": 2e-5}], dict) == {
+        "Policy/mean_std": 0.5,
+        "Policy/min_std": 2e-5,
+    }
+    with pytest.raises(RunError) as caught:
+        watch.judge(2, [{"Policy/mean_std": 0.5, "Policy/min_std": 1e-6}], dict)
+    assert str(caught.value) == (
+        f"iteration 2: Policy/min_std is 1e-06, the policy has stopped exploring{end_of(tmp_path, 2)}"
+    )
+
+
+def test_a_buffer_that_is_infinite_to_begin_with_is_left_alone(sabotaged):
+    assert sabotaged(mask=(-math.inf, 0.0), parameters=()).iteration == 2
+
+
+def test_a_buffer_that_becomes_infinite_ends_the_run(sabotaged, tmp_path, monkeypatch):
+    monkeypatch.setattr(Saboteur, "after_minibatch", lambda saboteur, *_: saboteur.policy.mask.fill_(math.inf))
+    with pytest.raises(RunError) as caught:
+        sabotaged()
+    assert str(caught.value) == f"iteration 1: buffer 'mask' of module 'policy' is not finite{end_of(tmp_path, 1)}"
 
 
 # Going on
@@ -141,7 +173,7 @@ def test_a_run_that_skips_leaves_such_steps_out(sabotaged, tmp_path, caplog):
     assert result.metrics["Watch/skipped_steps"] == 2.0
     assert all(map(math.isfinite, result.metrics.values()))
     (path,) = tmp_path.rglob("bad_numbers_1.pt")
-    (warning,) = [record.getMessage() for record in caplog.records if record.name.startswith("rslcore.watch")]
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "rslcore.run.incident"]
     assert warning == (
         f"iteration 1: {GRADIENT} in minibatch 3 of 4, though its loss is; "
         f"the run goes on without such optimizer steps, which is said once; what was collected is in {path}"
@@ -164,3 +196,12 @@ def test_a_run_that_skips_ends_if_no_step_can_be_taken(sabotaged, tmp_path, monk
         f"iteration 3: {GRADIENT} in minibatch 1 of 4, though its loss is, "
         "then no optimizer step of 2 iterations could be taken; the run ends here, the last checkpoint is "
     )
+
+
+def test_more_minibatches_than_are_kept_are_counted_all_the_same(sabotaged, caplog, monkeypatch):
+    monkeypatch.setattr(update_module, "PATIENCE", 1)
+    overrides = ("on_bad_numbers=skip", "iterations=1", "algorithm.num_learning_epochs=501")
+    with caplog.at_level(logging.WARNING):
+        result = sabotaged(*overrides, gradients=range(3, 1003))
+    assert result.metrics["Watch/skipped_steps"] == 1000.0  # of 1002
+    assert f"{GRADIENT} in minibatch 3 of 1002, though its loss is" in caplog.text

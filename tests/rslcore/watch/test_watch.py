@@ -11,8 +11,10 @@ import torch
 
 from rslcore.config import load_config
 from rslcore.errors import ConfigError, EnvError, RunError
+from rslcore.run.checkpoint import load_checkpoint
 from rslcore.testing.fakes.env import FakeEnv
 from rslcore.testing.registry import installed_registry
+from rslcore.testing.values import difference
 from rslcore.training import train
 from rslcore.watch import watch as watch_module
 from rslcore_gymnasium.env import GymnasiumEnv
@@ -147,7 +149,9 @@ def test_what_is_saved_are_the_steps_of_bad_envs(faulty, tmp_path):
 
 
 def test_what_is_saved_is_the_end_of_a_rollout_that_is_too_large(faulty, tmp_path, monkeypatch):
-    monkeypatch.setattr("rslcore.watch.evidence.LIMIT", 3 * 4 * 8)  # three steps of four envs, of eight bytes each
+    monkeypatch.setattr(
+        "rslcore.watch.evidence.LIMIT", 3 * 4 * 16
+    )  # three steps of four envs, of eight bytes before and after
     message_of(faulty("where: reward, step: 2"), tmp_path)
     _, saved = saved_in(tmp_path)
     assert saved["first_step"] == 6
@@ -159,7 +163,7 @@ def test_what_cannot_be_saved_is_told_and_hides_nothing(faulty, tmp_path, monkey
     def full(path, write):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rslcore.watch.incident.write_atomically", full)
+    monkeypatch.setattr("rslcore.run.incident.write_atomically", full)
     assert message_of(faulty("where: reward"), tmp_path) == (
         "iteration 1: rewards are nan in env 1 of 4 at step 5 of 8; the run ends here, there is no checkpoint yet; "
         "what was collected could not be saved: [Errno 28] No space left on device"
@@ -189,7 +193,7 @@ def trained(config, folder, caplog):
     """The metrics of a run that goes on, and what it warned about."""
     with caplog.at_level(logging.WARNING):
         metrics = train(config, log_root=folder, quiet=True).metrics
-    return metrics, [record.getMessage() for record in caplog.records if record.name.startswith("rslcore.watch")]
+    return metrics, [record.getMessage() for record in caplog.records if record.name == "rslcore.run.incident"]
 
 
 @pytest.mark.parametrize("network", [(), RECURRENT], ids=["mlp", "gru"])
@@ -325,3 +329,32 @@ def test_a_fake_env_is_watched_as_others_are(tmp_path, monkeypatch):
 def test_an_env_error_without_bad_numbers_stays_what_it_is(small_config, tmp_path):
     with pytest.raises(EnvError, match="^env 'rslcore_tests/Fails-v0' failed in step: RuntimeError: the robot is on"):
         train(small_config("env.id=rslcore_tests/Fails-v0"), log_root=tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize(("mode", "at"), [("reset", None), ("reset", 16), ("skip", 16)])
+def test_a_run_that_goes_on_is_after_a_stop_the_one_that_never_stopped(tmp_path, monkeypatch, mode, at):
+    registry = installed_registry()
+    step = FakeEnv.step
+    num_steps = 0
+
+    def broken(env, actions):
+        nonlocal num_steps
+        num_steps += 1
+        result = step(env, actions)
+        if num_steps == at:  # the last one before the stop
+            result.obs["policy"][1] = math.nan
+        return result
+
+    def run(iterations, **options):
+        overrides = ("env={name: fake}", "loggers=[]", f"on_bad_numbers={mode}", f"iterations={iterations}")
+        config = load_config("pendulum", (*overrides, *LEARNING, "runner.num_steps_per_env=8"), registry=registry)
+        return train(config, log_root=tmp_path, quiet=True, registry=registry, **options).path
+
+    monkeypatch.setattr(FakeEnv, "step", broken)
+    whole = run(4)
+    num_steps = 0
+    resumed = run(4, resume=run(2))
+    assert num_steps == 4 * 8
+    first, second = (load_checkpoint(path / "model_4.pt") for path in (whole, resumed))
+    assert difference(first.algorithm, second.algorithm) is None
+    assert difference(list(first.ranks), list(second.ranks)) is None
