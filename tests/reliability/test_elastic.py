@@ -53,6 +53,8 @@ def test_launch_whose_rank_dies_before_the_first_checkpoint_begins_anew(tmp_path
     )
     run.wait_for("iteration 2/")
     stop(signal.SIGKILL, run.ranks()[0])
-    run.wait_for("the processes were started again; there was no checkpoint yet, so they begin a new run")
+    folder = only_run(tmp_path / "logs").path
+    run.wait_for(f"WARNING: the run '{folder}' has no checkpoint yet and begins again from its beginning")
     stop(signal.SIGTERM, run.process.pid)
     run.end()
+    assert only_run(tmp_path / "logs").path == folder
