@@ -55,7 +55,7 @@ def test_ranks_that_learn_apart_are_refused(two_ranks, tmp_path):
         assert " on rank 0 and " in weight
         assert weight.endswith(" on rank 1")
         assert last == (
-            "the ranks have learned apart: what an extension trains outside of `losses` needs "
+            "the ranks no longer have the same modules: what an extension trains outside of `losses` needs "
             "`rslcore.distributed.average_gradients` before its step, and running statistics `merged_moments`"
         )
 

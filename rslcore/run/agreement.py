@@ -48,7 +48,7 @@ def check_same_modules(state: Mapping[str, Any]) -> None:
     sums = torch.stack([value.detach().double().sum().cpu() for value in tensors.values()]).tolist()
     _compare(
         gather(dict(zip(tensors, sums, strict=True))),
-        "the ranks have learned apart: what an extension trains outside of `losses` needs "
+        "the ranks no longer have the same modules: what an extension trains outside of `losses` needs "
         "`rslcore.distributed.average_gradients` before its step, and running statistics `merged_moments`",
         shown="the sum of ",
     )

@@ -59,7 +59,7 @@ class Incidents:
         saved = self._save(iteration, clauses, evidence, origin)
         if is_main():
             text = ", then ".join(clauses)
-            _log.warning("iteration %d: %s; %s, which is said once%s", iteration, text, what_is_done, saved)
+            _log.warning("iteration %d: %s; %s (this is said once)%s", iteration, text, what_is_done, saved)
 
     def _save(self, iteration: int, clauses: list[str], evidence: Evidence, origin: int | None) -> str:
         """Write the file; the clause that says where, empty if there is one already."""

@@ -198,7 +198,7 @@ class RunSession:
             local_runner_state: What it wants back in `local_runner_state`.
 
         Raises:
-            RankError: The ranks have learned apart.
+            RankError: The ranks no longer have the same modules.
         """
         algorithm = self._algorithm.state_dict()
         check_same_modules(algorithm)

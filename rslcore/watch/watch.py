@@ -215,7 +215,7 @@ class Watch:
         nothing_left = [number == self._num_steps * self._num_envs for number in num_bad]
         self._num_barren = self._num_barren + 1 if all(nothing_left) else 0
         if self._num_barren == PATIENCE:
-            return f"no row of {PATIENCE} rollouts was any better"
+            return f"all rows of {PATIENCE} rollouts were bad"
         if num_ranks() > 1 and any(nothing_left):  # its minibatches would be missed by the others
             return "no row of a rank is left to learn from"
         return None

@@ -102,7 +102,7 @@ def test_modules_that_differ_are_refused(two_ranks):
     expected = (
         "RankError: the ranks differ:\n"
         "  the sum of modules.net is 0.0 on rank 0 and 3.0 on rank 1\n"
-        "the ranks have learned apart: what an extension trains outside of `losses` needs "
+        "the ranks no longer have the same modules: what an extension trains outside of `losses` needs "
         "`rslcore.distributed.average_gradients` before its step, and running statistics `merged_moments`"
     )
     assert [outcome.error for outcome in outcomes] == [expected] * 2

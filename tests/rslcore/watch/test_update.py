@@ -176,7 +176,7 @@ def test_a_run_that_skips_leaves_such_steps_out(sabotaged, tmp_path, caplog):
     (warning,) = [record.getMessage() for record in caplog.records if record.name == "rslcore.run.incident"]
     assert warning == (
         f"iteration 1: {GRADIENT} in minibatch 3 of 4, though its loss is; "
-        f"the run goes on without such optimizer steps, which is said once; what was collected is in {path}"
+        f"the run goes on without such optimizer steps (this is said once); what was collected is in {path}"
     )
 
 

@@ -213,7 +213,7 @@ def test_ppo_skips_bad_rows(faulty, tmp_path, caplog, env, kwargs, iteration, fo
     metrics, warnings = trained(config, tmp_path, caplog)
     path, _ = saved_in(tmp_path)
     assert warnings == [
-        f"iteration {iteration}: {found}; nothing is learned from such rows, which is said once; "
+        f"iteration {iteration}: {found}; nothing is learned from such rows (this is said once); "
         f"what was collected is in {path}"
     ]
     assert metrics["Watch/bad_rows"] == metrics["Watch/skipped_steps"] == 0.0
@@ -238,7 +238,9 @@ def test_distillation_skips_bad_rows(pendulum_student, tmp_path, caplog, monkeyp
 
     monkeypatch.setattr(GymnasiumEnv, "step", broken)
     metrics, (warning,) = trained(pendulum_student("on_bad_numbers=skip"), tmp_path, caplog)
-    assert warning.startswith(f"iteration 2: {OBS} in env 3 of 4 at step 4 of 8; nothing is learned from such rows, ")
+    assert warning.startswith(
+        f"iteration 2: {OBS} in env 3 of 4 at step 4 of 8; nothing is learned from such rows (this is said once)"
+    )
     assert metrics["Watch/bad_rows"] == 2.0  # the step that gave it, and the one that was acted on it
     assert math.isfinite(metrics["Loss/behavior"])
 
@@ -251,7 +253,7 @@ def test_reset_mends_an_env_that_stays_bad(faulty, tmp_path, caplog):
         caplog.clear()
         rows[mode] = metrics["Watch/bad_rows"]
     assert rows == {"skip": 8.0, "reset": 0.0}
-    assert "nothing is learned from such rows, and their envs are reset, which is said once; " in warning
+    assert "nothing is learned from such rows, and their envs are reset (this is said once); " in warning
 
 
 def test_reset_of_an_env_that_cannot_is_refused_before_anything_is_written(faulty, tmp_path, monkeypatch):
@@ -292,7 +294,7 @@ def test_a_run_without_a_good_row_ends_after_some_rollouts(faulty, tmp_path, cap
     message = message_of(config, tmp_path)
     path, _ = saved_in(tmp_path)
     assert message == (
-        f"iteration 3: {OBS} in env 0 of 1 at the beginning, then no row of 3 rollouts was any better; the run ends "
+        f"iteration 3: {OBS} in env 0 of 1 at the beginning, then all rows of 3 rollouts were bad; the run ends "
         "here, there is no checkpoint yet"
     )
     assert path.name == "bad_numbers_1.pt"
