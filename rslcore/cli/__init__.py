@@ -72,7 +72,11 @@ def registry_of(ctx: click.Context) -> Registry:
 
 def _which_rank() -> str:
     """Of several processes that train together, which one speaks."""
-    return f"rank {os.environ['RANK']}: " if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ""
+    return f"rank {os.environ['RANK']}: " if _is_one_of_several() else ""
+
+
+def _is_one_of_several() -> bool:
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def main() -> None:
@@ -86,9 +90,11 @@ def main() -> None:
         click.echo(f"{whose}error: {error}", err=True)
         code = 2
         if isinstance(error, LostRankError):
+            code = LOST_RANK
             time.sleep(1.0)  # so that the launcher sees first which rank has failed by itself
+        if _is_one_of_several():
             sys.stdout.flush()
-            os._exit(LOST_RANK)  # torch may wait for the lost rank where it frees what it shared with it
+            os._exit(code)  # at once: torch may wait for the others where it frees what it shares with them
     except click.ClickException as error:
         error.show()
         code = 2
