@@ -148,9 +148,9 @@ def draw(runs: list[Watched], path: Path) -> None:
             axis.plot(minutes, [sample[key] for sample in run.samples], label=run.name)
         axis.set_xlabel("minutes")
         axis.set_ylabel(label)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
         axis.grid(alpha=0.3)
-    axes[0].legend()
+    axes[0].legend(loc="lower right")
     figure.savefig(path, dpi=110)
 
 
