@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,14 @@ DISTRIBUTIONS = Path(__file__).parent / "data" / "distributions"
 
 SMALL = ("iterations=2", "env.num_envs=4", "runner.num_steps_per_env=8", "loggers=[]")
 """Overrides that make a recipe a matter of milliseconds."""
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts, as where a user types: the workers of pytest-xdist ignore it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from rslcore_rnd.config import WeightScheduleConfig
         (
             "predictor_hidden_dims: [-1]",
             "1 problem in cartpole:\n"
-            "  algorithm.extensions[0].predictor_hidden_dims: (-1,) is out of range, it must be >= 1",
+            "  algorithm.extensions[0].predictor_hidden_dims: (-1,) is out of range, it must be in [1, 65536]",
         ),
     ],
     ids=["step", "linear", "linear_order", "weight", "width"],

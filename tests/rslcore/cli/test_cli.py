@@ -273,7 +273,7 @@ def test_bad_input_several_problems_are_told_at_once(rslcore):
     assert err.splitlines() == [
         "error: 3 problems in cartpole:",
         "  seed: 'x' (str) should be a whole number",
-        "  env.num_envs: 0 is out of range, it must be >= 1",
+        "  env.num_envs: 0 is out of range, it must be in [1, 10000000]",
         next(line for line in err.splitlines() if "algorithm.gama: unknown key; did you mean 'gamma'?" in line),
     ]
 
