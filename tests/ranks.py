@@ -193,6 +193,9 @@ def _serve(connection: Connection, rank: int, num_ranks: int, device: str, stack
 def _run(device: torch.device, connection: Connection) -> Outcome:
     port, module, file = connection.recv()
     os.environ["MASTER_PORT"] = str(port)
+    root = str(Path(__file__).parents[1])
+    if root not in sys.path:
+        sys.path.append(root)  # tests are modules of `tests`; at the end, so that what is installed comes first
     try:
         _import(module, file)
         function, arguments = connection.recv()

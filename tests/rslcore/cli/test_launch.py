@@ -95,6 +95,7 @@ def test_launch_of_several_machines_is_not_standalone(started):
 
 
 def test_launch_ignores_a_hang_up_as_nohup_does(started, monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
     launch_ranks({}, ["train"])
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
     launch_ranks({}, ["train"])
