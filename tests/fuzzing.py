@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 
 import attrs
+from hypothesis import HealthCheck, Phase, settings
 from omegaconf import OmegaConf
 
 from rslcore.config import (
@@ -27,6 +28,21 @@ from rslcore.device import resolve_device
 from rslcore.errors import ConfigError, PluginFaultError, RslcoreError
 from rslcore.registry import default_registry
 from rslcore.training import train
+
+
+def tried(examples):
+    """Settings of a test that tries as many mutations, the same ones each time.
+
+    There is nothing to shrink: a mutation is made by one generator.
+    """
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def outcome(make, source=""):

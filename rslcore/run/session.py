@@ -169,8 +169,8 @@ class RunSession:
         """
         self.iteration += 1
         self.total_steps += num_steps * num_ranks()
-        ranks = gather((to_floats({**metrics, **self._updates.scalars()}), self.stop_requested))
-        read = self._updates.judge(self.iteration, [metrics for metrics, _ in ranks], self._evidence)
+        ranks = gather(to_floats({**metrics, **self._updates.scalars()}))
+        read = self._updates.judge(self.iteration, ranks, self._evidence)
         before, self.elapsed = self.elapsed, time.perf_counter() - self._clock
         total_fps = num_steps * num_ranks() / max(self.elapsed - before, 1e-9)
         self.metrics = {**read, "Perf/total_fps": total_fps}
@@ -180,7 +180,7 @@ class RunSession:
         if is_main():
             self._listeners.tell("log", record)
             self._listeners.emit("rslcore_iteration_finished", session=self, record=record)
-        self.stopping = any(stop for _, stop in ranks)
+        self.stopping = any(gather(self.stop_requested))  # after the listeners, which may ask for it
 
     def _evidence(self) -> dict[str, Any]:
         """What is saved of an iteration whose update went wrong."""

@@ -23,10 +23,11 @@ from fuzzing import (
     outcome_of_storage,
     structured,
     tiny_bases,
+    tried,
     watched,
     whole,
 )
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from mutations import data, overrides, texts
 
 from rslcore.cli import main
@@ -35,17 +36,6 @@ from rslcore.registry import default_registry
 
 NUM_DATA, NUM_TEXTS, NUM_OVERRIDES, NUM_RUNS, NUM_COMMANDS = 5_000, 1_500, 150, 300, 200
 RECIPES = {recipe.name: whole(recipe.name) for recipe in default_registry().recipes()}
-
-
-def many(examples):
-    return settings(
-        max_examples=examples,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def counted(counts, result):
@@ -62,7 +52,7 @@ def report(what, counts):
 def test_plain_data_is_taken_as_it_stands_or_refused(tmp_path):
     counts, seen = Counter(), set()
 
-    @many(2 * NUM_DATA)
+    @tried(2 * NUM_DATA)
     @given(tree=data(list(RECIPES.values())))
     def try_one(tree):
         key = repr(tree)
@@ -82,7 +72,7 @@ def test_plain_data_is_taken_as_it_stands_or_refused(tmp_path):
 def test_files_are_taken_as_they_stand_or_refused(tmp_path):
     counts = Counter()
 
-    @many(NUM_TEXTS)
+    @tried(NUM_TEXTS)
     @given(text=texts(list(RECIPES.values())))
     def try_one(text):
         with watched(30, text):
@@ -98,7 +88,7 @@ def test_overrides_are_applied_as_they_stand_or_refused(tmp_path):
     counts = Counter()
 
     def try_recipe(name, tree):
-        @many(NUM_OVERRIDES)
+        @tried(NUM_OVERRIDES)
         @given(made=overrides(tree))
         def try_one(made):
             with watched(30, made):
@@ -116,7 +106,7 @@ def test_overrides_are_applied_as_they_stand_or_refused(tmp_path):
 def test_what_is_accepted_trains_for_an_iteration_or_is_one_error(tmp_path):
     counts, seen, bases = Counter(), set(), tiny_bases(tmp_path)
 
-    @many(40 * NUM_RUNS)
+    @tried(40 * NUM_RUNS)
     @given(tree=data(bases))
     def try_one(tree):
         if counts["run"] == NUM_RUNS:
@@ -166,7 +156,7 @@ def test_command_line_ends_with_0_or_with_one_message(tmp_path, monkeypatch, cap
         assert "Traceback" not in said, (arguments, said)
         assert said.startswith("error: ") == (code == 2), (arguments, said)
 
-    @many(3 * NUM_COMMANDS)
+    @tried(3 * NUM_COMMANDS)
     @given(tree=data(bases), made=overrides(bases[0]))
     def try_one(tree, made):
         if sum(codes.values()) == NUM_COMMANDS:

@@ -245,6 +245,14 @@ def test_train_plugin_that_fails_in_an_event_does_not_end_the_run(small_config, 
     )
 
 
+def test_train_listener_that_asks_to_stop_ends_the_run_after_its_iteration(small_config, tmp_path):
+    def stop_at_2(session):
+        session.stop_requested = session.iteration == 2
+
+    registry = listening_registry(Listener(stop_at_2))
+    assert train(small_config("iterations=9"), log_root=tmp_path, quiet=True, registry=registry).iteration == 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_train_signal_finishes_the_iteration_and_saves(small_config, tmp_path, number):
     before = signal.getsignal(number)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pytest
 import torch
 from torch import nn
 from torch.distributions import AffineTransform, Beta, Categorical, Normal, TransformedDistribution
 
-from rslcore.config import DistributionComponent, structure
-from rslcore.context import Context
-from rslcore.errors import ConfigError
 from rslcore.protocols import Distribution
-from rslcore.registry import default_registry
-from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore.specs import ActionSpec
 
 CONTINUOUS = ActionSpec(3, low=(-1.0,) * 3, high=(1.0,) * 3)
 UNEVEN = ActionSpec(3, low=(-1.0, 0.0, -5.0), high=(1.0, 0.5, 2.0))
@@ -33,17 +28,6 @@ CASES = {
     "multi_categorical": ("multi_categorical", SEVERAL, {}),
     "multi_categorical-one": ("multi_categorical", DISCRETE, {}),
 }
-
-
-@pytest.fixture
-def build(small_config):
-    def make(name, actions, **options):
-        config = structure(options, default_registry().config_class("distribution", name), default_registry())
-        spec = EnvSpec(2, {"policy": TensorSpec((2,))}, actions)
-        context = Context(default_registry(), small_config(), torch.device("cpu"), 1, 8, spec=spec)
-        return context.build(DistributionComponent(name, config), "policy.actor.distribution")
-
-    return make
 
 
 def theirs(case, outputs, std_parameter=None):
@@ -388,100 +372,3 @@ def test_multi_categorical_of_one_action_equals_categorical(build):
 def test_state_dict_of_what_the_network_gives_is_empty(build, name):
     ours = build(name, DISCRETE if "categorical" in name else CONTINUOUS)
     assert ours.state_dict() == {}
-
-
-# Errors
-
-
-@pytest.mark.parametrize(
-    ("name", "actions", "message"),
-    [
-        (
-            "gaussian",
-            DISCRETE,
-            "'gaussian' is for continuous actions; the env takes 1 discrete with 4 choices; use 'categorical'",
-        ),
-        (
-            "heteroscedastic_gaussian",
-            DISCRETE,
-            "'heteroscedastic_gaussian' is for continuous actions; the env takes 1 discrete with 4 choices; "
-            "use 'categorical'",
-        ),
-        (
-            "beta",
-            SEVERAL,
-            "'beta' is for continuous actions; the env takes 3 discrete with 2, 5, 3 choices; use 'multi_categorical'",
-        ),
-        (
-            "categorical",
-            CONTINUOUS,
-            "'categorical' is for one discrete action; the env takes 3 continuous; use 'gaussian'",
-        ),
-        (
-            "categorical",
-            SEVERAL,
-            "'categorical' is for one discrete action; the env takes 3 discrete with 2, 5, 3 choices; "
-            "use 'multi_categorical'",
-        ),
-        (
-            "multi_categorical",
-            CONTINUOUS,
-            "'multi_categorical' is for discrete actions; the env takes 3 continuous; use 'gaussian'",
-        ),
-    ],
-)
-def test_distribution_for_other_actions_is_refused(build, name, actions, message):
-    with pytest.raises(ConfigError, match=f"^{re.escape(f'policy.actor.distribution.name: {message}')}$"):
-        build(name, actions)
-
-
-@pytest.mark.parametrize(
-    ("actions", "where"),
-    [
-        (ActionSpec(3, low=(-math.inf, -1.0, 0.0), high=(math.inf, 1.0, math.inf)), "0, 2 (index 0 is in [-inf, inf])"),
-        (ActionSpec(2, low=(-1.0, 0.5), high=(1.0, 0.5)), "1 (index 1 is in [0.5, 0.5])"),
-        (ActionSpec(1, low=(-3e38,), high=(3e38,)), "0 (index 0 is in [-3e+38, 3e+38])"),
-        (ActionSpec(2), "0, 1 (index 0 is in [-inf, inf])"),
-    ],
-)
-def test_beta_for_actions_without_bounds_is_refused(build, actions, where):
-    message = (
-        "policy.actor.distribution.range: 'beta' needs a lower and an upper bound of each action; the env has none for "
-        f"those with the index {where}; give `range`, such as [-1.0, 1.0], or use 'gaussian'"
-    )
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        build("beta", actions)
-    assert build("beta", actions, range=[-1.0, 1.0]).num_inputs == 2 * actions.num_actions
-
-
-@pytest.mark.parametrize("name", ["gaussian", "heteroscedastic_gaussian"])
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"std_range": [0.0, 1.0]}, "std_range: (0.0, 1.0) is out of range, it must be > 0.0"),
-        (
-            {"std_range": [2.0, 0.5]},
-            "std_range: [2.0, 0.5] holds no standard deviation; the first number must not be the larger",
-        ),
-        ({"std_range": [1.0]}, "std_range: [1.0] (list) should have 2 items"),
-        (
-            {"init_std": 3.0, "std_range": [0.1, 2.0]},
-            "init_std: 3.0 is outside std_range, [0.1, 2.0]; choose one inside, or widen `std_range`",
-        ),
-        (
-            {"init_std": 1e-7},
-            "init_std: 1e-07 is outside std_range, [1e-06, 1000000.0]; choose one inside, or widen `std_range`",
-        ),
-        ({"init_std": 0.0}, "init_std: 0.0 is out of range, it must be > 0.0"),
-    ],
-)
-def test_std_that_cannot_be_is_refused(build, name, options, message):
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        build(name, CONTINUOUS, **options)
-
-
-@pytest.mark.parametrize("bounds", [[1.0, -1.0], [1.0, 1.0]])
-def test_beta_range_that_is_none_is_refused(build, bounds):
-    message = f"range: {bounds} holds no actions; the first number must be the smaller"
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        build("beta", CONTINUOUS, range=bounds)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fuzzing import check_taken, expected, loaded, outcome, structured, watched, whole
-from hypothesis import HealthCheck, Phase, given, settings
+from fuzzing import check_taken, expected, loaded, outcome, structured, tried, watched, whole
+from hypothesis import given
 from mutations import data, overrides, texts
 
 from rslcore.config import ExperimentConfig, load_config
@@ -14,19 +14,7 @@ CARTPOLE = whole("cartpole")
 BASES = [CARTPOLE, whole("halfcheetah_sac"), whole("pendulum_student"), whole("halfcheetah_amp")]
 
 
-def few(examples):
-    # There is nothing to shrink: a mutation is made by one generator.
-    return settings(
-        max_examples=examples,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-@few(60)
+@tried(60)
 @given(tree=data(BASES))
 def test_structure_takes_a_mutated_config_as_it_stands_or_says_what_is_wrong(tree, tmp_path):
     with watched(20, tree):
@@ -35,7 +23,7 @@ def test_structure_takes_a_mutated_config_as_it_stands_or_says_what_is_wrong(tre
             check_taken(result, tree, tmp_path)
 
 
-@few(30)
+@tried(30)
 @given(text=texts(BASES))
 def test_load_takes_a_mutated_file_as_it_stands_or_says_what_is_wrong(text, tmp_path):
     with watched(20, text):
@@ -44,7 +32,7 @@ def test_load_takes_a_mutated_file_as_it_stands_or_says_what_is_wrong(text, tmp_
             check_taken(result, asked or {}, tmp_path)
 
 
-@few(30)
+@tried(30)
 @given(made=overrides(CARTPOLE))
 def test_load_applies_mutated_overrides_as_they_stand_or_says_what_is_wrong(made, tmp_path):
     with watched(20, made):
