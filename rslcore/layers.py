@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from rslcore.config import Activation
+from rslcore.linear import FullyConnected, Linear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -24,10 +25,18 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 """The activations by name."""
 
+_OVERWRITING = ("elu", "relu", "leaky_relu", "selu", "celu")
 
-def fully_connected(widths: Sequence[int], activation: Activation) -> nn.Sequential:
+
+def overwriting_activation(name: Activation) -> nn.Module:
+    """An activation for inputs that nobody else has: in place where its gradient follows from its result, so that a
+    layer's outputs are kept once, not twice."""
+    return ACTIVATIONS[name](inplace=True) if name in _OVERWRITING else ACTIVATIONS[name]()
+
+
+def fully_connected(widths: Sequence[int], activation: Activation) -> FullyConnected:
     """Linear layers from `widths[0]` features to `widths[-1]`, with an activation between them, not after the last."""
     layers: list[nn.Module] = []
     for width_in, width_out in itertools.pairwise(widths):
-        layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers[:-1])
+        layers += [Linear(width_in, width_out), overwriting_activation(activation)]
+    return FullyConnected(*layers[:-1])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rslcore.context import Context
 from rslcore.errors import listed, nearest
-from rslcore.layers import ACTIVATIONS
+from rslcore.layers import overwriting_activation
 from rslcore.normalization import EmpiricalNormalization
 from rslcore.observations import concatenate, find_groups
 from rslcore_networks.config import CnnConfig, EncoderConfig
@@ -164,7 +164,7 @@ def convolutions(config: EncoderConfig, shape: tuple[int, ...]) -> tuple[nn.Sequ
             layers.append(BatchNorm(channels).train())
         elif norm == "layer":
             layers.append(nn.LayerNorm(image.shape[1:]))
-        layers.append(ACTIVATIONS[config.activation]())
+        layers.append(overwriting_activation(config.activation))
         if _item(config.max_pool, index):
             layers.append(nn.MaxPool2d(3, stride=2, padding=1))
             image = layers[-1](image)
