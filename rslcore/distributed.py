@@ -25,6 +25,9 @@ from rslcore.meeting import meet
 
 T = TypeVar("T")
 
+_CHUNK = 4096
+"""Rows of which a variance is summed at once."""
+
 _ALONE = ContextVar("alone", default=False)
 
 
@@ -159,8 +162,11 @@ def merged_moments(rows: Tensor) -> tuple[Tensor | int, Tensor, Tensor]:
     Chan, Golub and LeVeque 1983. The sums travel in double precision, in which nothing is lost.
     """
     if num_ranks() == 1 and len(rows):
-        variance, mean = torch.var_mean(rows, dim=0, correction=0)
-        return len(rows), mean, variance
+        mean = rows.mean(0)
+        # Several times faster on a CPU than torch.var_mean, and a chunk at a time it stays in the cache.
+        parts = rows.split(_CHUNK) if rows.device.type == "cpu" else [rows]
+        squares = sum(((part - mean).square_().sum(0) for part in parts), torch.zeros_like(mean))
+        return len(rows), mean, squares / len(rows)
     sums = rows.double()
     count = torch.full_like(sums[:1].sum(0), float(len(rows)))
     total = sum_over_ranks(torch.stack([count, sums.sum(0), sums.square().sum(0)]))

@@ -36,44 +36,26 @@ class ParameterGroup:
     ) -> None:
         self.name = name
         self.parameters = list(parameters)
-        self.tensors: list[Tensor] = list(self.parameters)
         self.learning_rate = learning_rate
         self.max_grad_norm = max_grad_norm
-        sizes = [parameter.numel() for parameter in self.parameters]
-        first = self.parameters[0]
-        self.gradient = torch.zeros(sum(sizes), device=first.device, dtype=first.dtype)
-        self.change = torch.zeros_like(self.gradient)
-        parts = self.change.split(sizes)
-        self._change_views = [part.view_as(like) for part, like in zip(parts, self.parameters, strict=True)]
-        self._zeros = [torch.zeros_like(view) for view in self._change_views]
+        self.size = sum(parameter.numel() for parameter in self.parameters)
 
-    def gather_gradient(self) -> Tensor:
-        """Put the clipped gradient in `gradient`, one vector; return its 2-norm before that, a scalar tensor.
-
-        A parameter that took no part in the loss counts as zeros.
-        """
-        gradients = [
-            (zeros if parameter.grad is None else parameter.grad).reshape(-1)
-            for parameter, zeros in zip(self.parameters, self._zeros, strict=True)
-        ]
-        torch.cat(gradients, out=self.gradient)
-        norm: Tensor = torch.linalg.vector_norm(self.gradient)
+    def clip(self, gradient: Tensor) -> Tensor:
+        """Scale the group's gradient down, a vector, in place; its 2-norm before that, a scalar tensor."""
+        norm: Tensor = torch.linalg.vector_norm(gradient)
         if self.max_grad_norm is not None:
-            self.gradient.mul_((self.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
+            gradient.mul_((self.max_grad_norm / (norm + 1e-6)).clamp_(max=1.0))
         return norm
-
-    def apply_change(self) -> None:
-        """Subtract `change` from the parameters."""
-        torch._foreach_sub_(self.tensors, self._change_views)
 
 
 class Optimizer:
-    """What the optimizers have in common: gradients are clipped group by group, moments are flat vectors.
+    """What the optimizers have in common: gradients and moments are flat vectors; gradients are clipped by groups.
 
     Args:
-        groups: The parameters.
+        groups: The parameters, all on one device.
 
     Attributes:
+        steps: Number of steps that were made, a scalar tensor.
         norms: Of the latest gradients of the groups, before they were clipped, scalar tensors.
         skips_bad_steps: Whether a step is left out if a gradient is not finite, which waits for the device to know.
         num_skipped: Steps that were left out; to be set back by whoever asks.
@@ -82,44 +64,71 @@ class Optimizer:
     name: ClassVar[OptimizerName]
     """What it is called in a config."""
     moments: ClassVar[tuple[str, ...]] = ()
-    """Names of the vectors that are kept for each group."""
+    """Names of the vectors that are kept, of as many numbers as there are parameters."""
 
     def __init__(self, groups: Iterable[ParameterGroup]) -> None:
         self.groups = list(groups)
+        self.parameters = [parameter for group in self.groups for parameter in group.parameters]
+        self._tensors: list[Tensor] = list(self.parameters)
+        self._sizes = [group.size for group in self.groups]
+        first = self.parameters[0]
+        self._gradient = torch.zeros(sum(self._sizes), device=first.device, dtype=first.dtype)
+        self._gradients = self._gradient.split(self._sizes)  # of the groups
+        self._change = torch.zeros_like(self._gradient)
+        parts = self._change.split([parameter.numel() for parameter in self.parameters])
+        self._changes = [part.view_as(like) for part, like in zip(parts, self.parameters, strict=True)]
+        self._zeros = [self._gradient.new_zeros(()).expand(change.numel()) for change in self._changes]
+        self._moments = {name: torch.zeros_like(self._gradient) for name in type(self).moments}
         # Double precision: in single, 1 - beta2 ** steps is off by 6e-5 at the first step.
-        self.steps = [torch.zeros((), device=group.gradient.device, dtype=torch.float64) for group in self.groups]
-        self._moments = [
-            {name: torch.zeros_like(group.gradient) for name in type(self).moments} for group in self.groups
-        ]
+        self.steps = torch.zeros((), device=first.device, dtype=torch.float64)
+        rates = {id(group.learning_rate): group.learning_rate for group in self.groups}
+        self._rate = next(iter(rates.values())) if len(rates) == 1 else None
         self.norms: list[Tensor] = []
         self.skips_bad_steps = False
         self.num_skipped = 0
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
-        for group in self.groups:
-            for parameter in group.parameters:
-                parameter.grad = None
+        for parameter in self.parameters:
+            parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update every parameter from its gradient."""
-        self.norms = [group.gather_gradient() for group in self.groups]
+        """Update every parameter from its gradient; one that took no part in the loss has zeros."""
+        gradients = [
+            zeros if parameter.grad is None else parameter.grad.reshape(-1)
+            for parameter, zeros in zip(self.parameters, self._zeros, strict=True)
+        ]
+        torch.cat(gradients, out=self._gradient)
+        self.norms = [group.clip(gradient) for group, gradient in zip(self.groups, self._gradients, strict=True)]
         if self.skips_bad_steps and not torch.stack(self.norms).isfinite().all():
             self.num_skipped += 1
             return
-        for group, steps, moments in zip(self.groups, self.steps, self._moments, strict=True):
-            steps.add_(1.0)
-            self.update(group, group.gradient, steps, moments)
-            group.apply_change()
+        self.steps.add_(1.0)
+        divisor = self.update(self._gradient, self._change, self._moments)
+        if self._rate is not None:
+            self._change.mul_(self._rate / divisor)
+        else:
+            for group, change in zip(self.groups, self._change.split(self._sizes), strict=True):
+                change.mul_(group.learning_rate / divisor)
+        torch._foreach_sub_(self._tensors, self._changes)
 
-    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
-        """Fill in `group.change`, what is subtracted from the parameters, and bring the moments up to date."""
+    def update(self, gradient: Tensor, change: Tensor, moments: dict[str, Tensor]) -> Tensor | float:
+        """Bring the moments up to date, and fill in what is subtracted for a learning rate of 1, but for a divisor.
+
+        Args:
+            gradient: Clipped.
+            change: To be filled in.
+            moments: By name.
+
+        Returns:
+            The divisor.
+        """
         raise NotImplementedError
 
     def moments_by_name(self) -> Iterator[tuple[str, Tensor]]:
         """The moments of all groups, each with what it is called in messages."""
-        for group, moments in zip(self.groups, self._moments, strict=True):
+        for group, moments in zip(self.groups, self._moments_of_groups(), strict=True):
             for name, moment in moments.items():
                 yield f"{name} of {group.name}", moment
 
@@ -128,8 +137,8 @@ class Optimizer:
         return {
             "name": type(self).name,
             "groups": [
-                {"steps": steps.clone(), **{name: moment.clone() for name, moment in moments.items()}}
-                for steps, moments in zip(self.steps, self._moments, strict=True)
+                {"steps": self.steps.clone(), **{name: moment.clone() for name, moment in moments.items()}}
+                for moments in self._moments_of_groups()
             ],
         }
 
@@ -142,7 +151,7 @@ class Optimizer:
             )
         saved = state["groups"]
         theirs = [[len(group[name]) for name in type(self).moments] for group in saved]
-        ours = [[len(moment) for moment in moments.values()] for moments in self._moments]
+        ours = [[len(moment) for moment in moments.values()] for moments in self._moments_of_groups()]
         if theirs != ours:
             raise CheckpointError(
                 "the checkpoint was made with the parameters in other groups; let networks share what they shared then"
@@ -151,10 +160,15 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`; raises CheckpointError as `check_state`."""
         self.check_state(state)
-        for steps, moments, saved in zip(self.steps, self._moments, state["groups"], strict=True):
-            steps.copy_(saved["steps"])
+        for moments, saved in zip(self._moments_of_groups(), state["groups"], strict=True):
+            self.steps.copy_(saved["steps"])
             for name, moment in moments.items():
                 moment.copy_(saved[name])
+
+    def _moments_of_groups(self) -> list[dict[str, Tensor]]:
+        """The same, a dict a group."""
+        parts = {name: moment.split(self._sizes) for name, moment in self._moments.items()}
+        return [{name: part[index] for name, part in parts.items()} for index in range(len(self.groups))]
 
 
 class Sgd(Optimizer):
@@ -162,9 +176,10 @@ class Sgd(Optimizer):
 
     name: ClassVar[OptimizerName] = "sgd"
 
-    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+    def update(self, gradient: Tensor, change: Tensor, moments: dict[str, Tensor]) -> float:
         """Fill in the change."""
-        torch.mul(gradient, group.learning_rate, out=group.change)
+        change.copy_(gradient)
+        return 1.0
 
 
 class RmsProp(Optimizer):
@@ -178,13 +193,13 @@ class RmsProp(Optimizer):
     alpha: ClassVar[float] = 0.99
     eps: ClassVar[float] = 1e-8
 
-    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+    def update(self, gradient: Tensor, change: Tensor, moments: dict[str, Tensor]) -> float:
         """Fill in the change."""
         mean_square = moments["mean_square"]
         mean_square.mul_(self.alpha).addcmul_(gradient, gradient, value=1.0 - self.alpha)
-        torch.sqrt(mean_square, out=group.change)
-        torch.div(gradient, group.change.add_(self.eps), out=group.change)
-        group.change.mul_(group.learning_rate)
+        torch.sqrt(mean_square, out=change)
+        torch.div(gradient, change.add_(self.eps), out=change)
+        return 1.0
 
 
 class Adam(Optimizer):
@@ -201,17 +216,15 @@ class Adam(Optimizer):
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     eps: ClassVar[float] = 1e-8
 
-    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+    def update(self, gradient: Tensor, change: Tensor, moments: dict[str, Tensor]) -> Tensor | float:
         """Fill in the change."""
         (beta1, beta2), mean, mean_square = self.betas, moments["mean"], moments["mean_square"]
         mean.lerp_(gradient, 1.0 - beta1)
         mean_square.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
-        step_size = group.learning_rate / (1.0 - beta1**steps)
-        denominator_scale = (1.0 - beta2**steps).rsqrt_()
-        torch.sqrt(mean_square, out=group.change)
-        group.change.mul_(denominator_scale).add_(self.eps)
-        torch.div(mean, group.change, out=group.change)
-        group.change.mul_(step_size)
+        torch.sqrt(mean_square, out=change)
+        change.mul_((1.0 - beta2**self.steps).rsqrt_()).add_(self.eps)
+        torch.div(mean, change, out=change)
+        return 1.0 - beta1**self.steps
 
 
 class AdamW(Adam):
@@ -223,11 +236,13 @@ class AdamW(Adam):
     name: ClassVar[OptimizerName] = "adamw"
     weight_decay: ClassVar[float] = 0.01
 
-    def update(self, group: ParameterGroup, gradient: Tensor, steps: Tensor, moments: dict[str, Tensor]) -> None:
+    def update(self, gradient: Tensor, change: Tensor, moments: dict[str, Tensor]) -> Tensor | float:
         """Let the parameters decay, then fill in the change."""
-        if decaying := [parameter for parameter in group.tensors if parameter.grad is not None]:
-            torch._foreach_mul_(decaying, 1.0 - group.learning_rate * self.weight_decay)
-        super().update(group, gradient, steps, moments)
+        for group in self.groups:
+            decaying: list[Tensor] = [parameter for parameter in group.parameters if parameter.grad is not None]
+            if decaying:
+                torch._foreach_mul_(decaying, 1.0 - group.learning_rate * self.weight_decay)
+        return super().update(gradient, change, moments)
 
 
 OPTIMIZERS: dict[OptimizerName, type[Optimizer]] = {cls.name: cls for cls in (Adam, AdamW, Sgd, RmsProp)}

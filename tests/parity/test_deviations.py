@@ -125,4 +125,4 @@ def _optimizer_steps(case, monkeypatch):
     one.update(rollout.obs[-1])
     other.update()
     parameter = next(other.student.mlp.parameters())
-    return int(one.learner.optimizer.steps[0]), int(other.optimizer.state[parameter]["step"])
+    return int(one.learner.optimizer.steps), int(other.optimizer.state[parameter]["step"])
