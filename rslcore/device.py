@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 
 from rslcore.config import Precision
 from rslcore.distributed import launched_ranks, local_rank, local_ranks
 from rslcore.errors import DeviceError
+
+if TYPE_CHECKING:
+    from rslcore.context import Context
 
 
 def resolve_device(name: str) -> torch.device:
@@ -52,10 +56,32 @@ def limited_threads(num_threads: int | None) -> Iterator[None]:
 
 
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[object]:
-    """The context in which matrix products are made in this precision."""
-    if precision == "fp32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    """The context in which networks are run in this precision; `tf32` is a matter of `products`."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+
+
+def products(precision: Precision) -> contextlib.AbstractContextManager[object]:
+    """The context in which a GPU makes the products of float32 matrices, of gradients too, in this precision."""
+    return _tf32() if precision == "tf32" else contextlib.nullcontext()
+
+
+def check_precision(context: Context, precision: Precision) -> None:
+    """Raises ConfigError if the device of a component has no such precision, as its field `precision` says."""
+    if precision == "tf32" and context.device.type != "cuda":
+        raise context.error(
+            "precision", f"'tf32' needs a GPU, and this run is on '{context.device}'; use 'bf16' or 'fp32'"
+        )
+
+
+@contextlib.contextmanager
+def _tf32() -> Iterator[None]:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        matmul.allow_tf32 = cudnn.allow_tf32 = True
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def _device_of_rank(name: str) -> str:

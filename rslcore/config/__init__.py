@@ -9,7 +9,7 @@ A plugin's config module needs three names:
         style_weight: float = option(0.5, "Share of the style reward in the total reward.", Range(0.0, 1.0))
 """
 
-from rslcore.config.choices import Activation, OptimizerName, Precision, Shuffle
+from rslcore.config.choices import Activation, Execution, OptimizerName, Precision, Shuffle
 from rslcore.config.components import (
     AlgorithmComponent,
     Component,
@@ -34,6 +34,7 @@ __all__ = [
     "Component",
     "DistributionComponent",
     "EnvComponent",
+    "Execution",
     "ExperimentConfig",
     "ExtensionComponent",
     "LoggerComponent",

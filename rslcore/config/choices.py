@@ -13,8 +13,11 @@ Shuffle = Literal["epoch", "rollout", "none"]
 OnBadNumbers = Literal["stop", "skip", "reset"]
 """What a run does when numbers of an env or of an update are not finite."""
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16"]
 """Number format of the networks' matrix products while learning; parameters and losses are always in full precision."""
+
+Execution = Literal["auto", "eager", "compile", "cuda_graph"]
+"""How the functions of an algorithm are run; see `rslcore.execution`."""
 
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 """Name of an optimizer in `rslcore.optim.OPTIMIZERS`."""
