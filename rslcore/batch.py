@@ -18,7 +18,8 @@ from rslcore.recurrence import Sequences, State
 class Batch:
     """Rows of a rollout, `[B, ...]`, flat also where they are whole sequences.
 
-    `batch["rewards"]` is a column; `len(batch)` is B.
+    `batch["rewards"]` is a column; `len(batch)` is B. Columns may be replaced, but tensors are not to be changed in
+    place or kept: another minibatch may be handed the same ones, with other numbers in them.
 
     Attributes:
         columns: The storage's columns by name, `[B, ...]`, those of extensions among them.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import torch
@@ -94,6 +94,11 @@ class Extension(protocols.Extension):
         config: An instance of the extension's config class.
         context: The surroundings of the algorithm; `context.env_spec` is that of the env.
     """
+
+    is_row_wise: ClassVar[bool] = False
+    """Whether its losses are means over the rows of a minibatch, so that `losses` may be called with a part at a time,
+    and go back through `outputs` only as the algorithm does, so that they may be compiled.
+    `after_backward` and `after_minibatch` are given the whole one then, and no outputs if there were several parts."""
 
     def __init__(self, config: Any, context: Context) -> None:
         self.config = config

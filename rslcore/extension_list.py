@@ -209,6 +209,12 @@ class ExtensionList:
         """Whether an extension looks at what the algorithm computes for a minibatch."""
         return bool(self.hooks.losses or self.hooks.after_backward or self.hooks.after_minibatch)
 
+    @property
+    def are_row_wise(self) -> bool:
+        """Whether a part of a minibatch is enough for the hooks of all that look at one."""
+        looking = ("losses", "after_backward", "after_minibatch")
+        return all(each.is_row_wise for each in self.extensions if any(overrides(each, hook) for hook in looking))
+
     def owner_of_loss(self, name: str) -> str | None:
         """The extension that a loss comes from, by the name under which it is logged; None for the algorithm's own."""
         return self._owners.get(name)

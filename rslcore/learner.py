@@ -6,18 +6,26 @@ Legend: B rows of a minibatch.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from rslcore.batch import Batch
-from rslcore.distributed import average_gradients_of, copy_from_main, row_weight
+from rslcore.config import Precision
+from rslcore.device import products
+from rslcore.distributed import average_gradients_of, copy_from_main, num_ranks, row_weight
 from rslcore.extension_list import ExtensionList
+from rslcore.micro_batches import can_split, parts_of
 from rslcore.modules import ModuleTable
 from rslcore.optim import Optimizer
+
+Loss: TypeAlias = Callable[[Batch], tuple[Tensor, Mapping[str, Tensor], Mapping[str, Any]]]
+"""Of a minibatch: the loss, a scalar; scalars to be logged by name (`Loss/value`), means over its rows too; and what
+extensions may see of the computation."""
 
 
 @attrs.frozen
@@ -33,6 +41,20 @@ class MinibatchNumbers:
     norms: Sequence[Tensor]
 
 
+@attrs.frozen
+class _Part:
+    """What comes of a part of a minibatch: its share of the loss and of what is logged, and what extensions may see."""
+
+    loss: Tensor
+    logged: dict[str, Tensor]
+    outputs: Mapping[str, Any]
+
+    def and_another(self, part: _Part) -> _Part:
+        """Both parts. What extensions may see is of one alone, and so of none."""
+        logged = {name: value + part.logged[name] for name, value in self.logged.items()}
+        return _Part(self.loss + part.loss, logged, {})
+
+
 class Learner:
     """The part of an algorithm that is the same in each.
 
@@ -43,16 +65,27 @@ class Learner:
         modules: All that is trained, that of extensions among it.
         optimizer: Of the modules that have none of their own, from `make_optimizer`.
         extensions: Bound already.
+        precision: Of the products of matrices, going forward and back.
+        micro_batch_size: Rows of which gradients are made at a time; None for those of a minibatch.
 
     Attributes:
         minibatches: Numbers of the latest minibatches, at most 1000, until `forget_minibatches`.
         num_minibatches: How many there were until then.
     """
 
-    def __init__(self, modules: ModuleTable, optimizer: Optimizer, extensions: ExtensionList) -> None:
+    def __init__(
+        self,
+        modules: ModuleTable,
+        optimizer: Optimizer,
+        extensions: ExtensionList,
+        precision: Precision = "fp32",
+        micro_batch_size: int | None = None,
+    ) -> None:
         self.modules = modules
         self.optimizer = optimizer
         self.extensions = extensions
+        self.precision = precision
+        self.micro_batch_size = micro_batch_size
         self.minibatches: deque[MinibatchNumbers] = deque(maxlen=1000)
         self.num_minibatches = 0
         for entry in modules:
@@ -60,45 +93,71 @@ class Learner:
         self._loss = average_gradients_of(_Loss(modules))
 
     def minimize(
-        self,
-        loss: Callable[[Batch], tuple[Tensor, Mapping[str, Any]]],
-        batch: Batch,
-        own_losses: Collection[str] = (),
+        self, loss: Loss, batch: Batch, before_step: Callable[[Mapping[str, Tensor]], None] | None = None
     ) -> dict[str, Tensor]:
         """One optimizer step down the loss and the losses of extensions, with the hooks around it.
 
         Args:
-            loss: Computes the algorithm's own, a scalar that is a mean over the rows of the minibatch; and what
-                extensions may see of the computation.
-            batch: The minibatch.
-            own_losses: Names that the algorithm logs as `Loss/<name>`, which those of extensions shall not take.
+            loss: Computes the algorithm's own, a mean over the rows of the minibatch; see `Loss`.
+            batch: The minibatch. Gradients are made of a part of it at a time where the learner has `micro_batch_size`
+                and nothing in the batch or the extensions is about all of its rows.
+            before_step: Called with what will be returned, after the gradients are there and before the step.
 
         Returns:
-            The losses of extensions without their weights, `Loss/<name>`, on the device.
+            What the loss gives to be logged, and the losses of extensions without their weights, `Loss/<name>`; scalars
+            on the device, without gradients.
         """
+        batch.weight = row_weight(batch.num_original, self.modules.device)
+        self.optimizer.zero_grad()
+        with products(self.precision):
+            parts = map(partial(self._backward, loss, batch.num_original), self._parts(batch))
+            done = next(parts)
+            for part in parts:
+                done = done.and_another(part)
+        for after_backward in self.extensions.hooks.after_backward:
+            after_backward(batch, done.outputs)
+        if before_step is not None:
+            before_step(done.logged)
+        self.optimizer.step()
+        self.minibatches.append(MinibatchNumbers(done.loss, self.optimizer.norms))
+        self.num_minibatches += 1
+        for after_minibatch in self.extensions.hooks.after_minibatch:
+            after_minibatch(batch, done.outputs)
+        return done.logged
+
+    def _parts(self, batch: Batch) -> Iterable[Batch]:
+        """What gradients are made of at a time."""
+        size = self.micro_batch_size
+        # The gradients of several ranks are averaged while they are made, which is once a minibatch.
+        if size is None or batch.num_original <= size or num_ranks() > 1:
+            return [batch]
+        return parts_of(batch, size) if self.extensions.are_row_wise and can_split(batch) else [batch]
+
+    def _backward(self, loss: Loss, num_rows: int, part: Batch) -> _Part:
+        """Add the gradients of a part of a minibatch of `num_rows` original rows."""
+        logged: dict[str, Tensor] = {}
         outputs: Mapping[str, Any] = {}
-        extras: Mapping[str, tuple[Tensor, float]] = {}
 
         def total() -> Tensor:
-            nonlocal outputs, extras
-            own, outputs = loss(batch)
-            extras = self.extensions.losses(batch, outputs, own_losses)
+            nonlocal logged, outputs
+            own, of_own, outputs = loss(part)
+            taken = {name.removeprefix("Loss/") for name in of_own}
+            extras = self.extensions.losses(part, outputs, taken)
+            logged = {**of_own, **{f"Loss/{name}": extra for name, (extra, _) in extras.items()}}
             for extra, weight in extras.values():
                 own = own + weight * extra
             return own
 
-        batch.weight = row_weight(batch.num_original, self.modules.device)
-        weighted = self._loss(total) * batch.weight
-        self.optimizer.zero_grad()
+        weighted = self._loss(total)
+        if isinstance(part.weight, Tensor):
+            weighted = weighted * part.weight
+        share = part.num_original / num_rows
+        if share < 1.0:
+            weighted, logged = weighted * share, {name: value * share for name, value in logged.items()}
         weighted.backward()
-        for after_backward in self.extensions.hooks.after_backward:
-            after_backward(batch, outputs)
-        self.optimizer.step()
-        self.minibatches.append(MinibatchNumbers(weighted.detach(), self.optimizer.norms))
-        self.num_minibatches += 1
-        for after_minibatch in self.extensions.hooks.after_minibatch:
-            after_minibatch(batch, outputs)
-        return {f"Loss/{name}": extra for name, (extra, _) in extras.items()}
+        # Copies: a CUDA graph writes over what it has returned when it is replayed.
+        kept = {name: value.detach().clone() for name, value in logged.items()}
+        return _Part(weighted.detach().clone(), kept, outputs)
 
     def forget_minibatches(self) -> None:
         """Count the minibatches anew, once someone has looked at their numbers."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
-from rslcore.device import autocast
+from rslcore.device import autocast, check_precision
 from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
 from rslcore.hooks import HOOKS
@@ -56,6 +56,7 @@ class Distillation:
     ) -> None:
         self.config = config
         self.device = context.device
+        check_precision(context, config.precision)
         self._num_envs, self._num_steps = context.env_spec.num_envs, context.num_steps_per_env
         check_loss(config, context)
         calls = set(HOOKS) - {"shape_reward", "after_returns"}  # nothing here learns from rewards
@@ -84,7 +85,7 @@ class Distillation:
             self._latent.watch(self.policy, "student")
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         optimizer = make_optimizer(config.optimizer, modules, self.learning_rate, config.max_grad_norm)
-        self.learner = Learner(modules, optimizer, self.extensions)
+        self.learner = Learner(modules, optimizer, self.extensions, config.precision)
         self._teacher_share = config.teacher_share.initial
         self._acted: tuple[TensorDict, Tensor] | None = None
         self._means = Means()
@@ -145,7 +146,7 @@ class Distillation:
         window = min(config.gradient_length, self._num_steps)
         num_updates = config.num_learning_epochs * -(-self._num_steps // window)
         for batch in self.extensions.draw(self._windows(), num_updates, window * self._num_envs):
-            self._means.add(self.learner.minimize(self._loss, batch, ("behavior",)), batch.weight)
+            self._means.add(self.learner.minimize(self._loss, batch), batch.weight)
         # The next rollout goes on from what the student remembered at the end of the last epoch: that is nearer to what
         # it is now than what it remembered while collecting.
         self._first_state = self._state
@@ -169,8 +170,8 @@ class Distillation:
                     batch.states = {"student": batch.sequences.first_states(self._state)}
                 yield batch
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
-        """The loss of a window, and what extensions may see of it."""
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Any]]:
+        """The loss of a window, what is logged, and what extensions may see."""
         distribution = self.policy.distribution
         with autocast(self.device, self.config.precision):
             params, states = self.policy.student_params(batch.obs, batch.states.get("student", {}), batch.sequences)
@@ -189,9 +190,7 @@ class Distillation:
         # extensions add are more envs, not more steps. Of several ranks the learner weighs the rows of each.
         num_rows = batch.num_original / batch.weight
         loss = behavior * (num_rows / self._num_envs)
-        self._means.add({"Loss/behavior": behavior}, batch.weight)
-
-        return loss, {"params": params, "actions": actions, **self._latent.take()}
+        return loss, {"Loss/behavior": behavior}, {"params": params, "actions": actions, **self._latent.take()}
 
     # Acting, and state
 

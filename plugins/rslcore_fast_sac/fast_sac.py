@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from rslcore.batch import Batch, ReplayBatch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
-from rslcore.device import autocast
+from rslcore.device import autocast, check_precision
 from rslcore.distributed import gather
 from rslcore.extension_list import ExtensionList
 from rslcore.heads import LatentTap
@@ -74,6 +74,7 @@ class FastSac:
     ) -> None:
         self.config = config
         self.device = context.device
+        check_precision(context, config.precision)
         check_actions(context)
         self.extensions = ExtensionList(config.extensions, context, CALLS)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
@@ -94,7 +95,7 @@ class FastSac:
         self.extensions.bind(self.policy, modules, self.storage)
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         optimizer = make_optimizer(config.optimizer, modules, self.learning_rate, max_grad_norm=None)
-        self.learner = Learner(modules, optimizer, self.extensions)
+        self.learner = Learner(modules, optimizer, self.extensions, config.precision)
 
         self._target_entropy = config.target_entropy_per_action * num_actions
         self._latent = LatentTap()
@@ -166,7 +167,7 @@ class FastSac:
                 storage.sample(config.batch_size, config.num_steps, config.gamma) for _ in range(config.num_updates)
             )
             for batch in self.extensions.draw(batches, config.num_updates, config.batch_size):
-                self._means.add(self.learner.minimize(self._loss, batch, ("critic", "actor", "temperature")))
+                self._means.add(self.learner.minimize(self._loss, batch))
                 self.policy.update_targets(config.target_rate)
             self._has_learned = True
         for after_update in self.extensions.hooks.after_update:
@@ -178,8 +179,8 @@ class FastSac:
             metrics.update(hook())
         return metrics
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
-        """The losses of a batch, and what extensions may see of them."""
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Any]]:
+        """The loss of a batch, what is logged, and what extensions may see."""
         policy = self.policy
         temperature = self.temperature.log.detach().exp()
         with autocast(self.device, self.config.precision):
@@ -194,17 +195,15 @@ class FastSac:
             "actor": actor_loss(q_of_actor, log_prob, temperature),
             "temperature": temperature_loss(self.temperature.log, log_prob, self._target_entropy),
         }
-        self._means.add({f"Loss/{name}": loss for name, loss in losses.items()})
-        self._means.add(
-            {
-                "Policy/entropy": -log_prob.mean(),
-                "Policy/temperature": temperature,
-                "Policy/mean_q_value": q_values.mean(),
-                **{f"Policy/{name}": value for name, value in watched.items()},
-            }
-        )
-        loss = losses["critic"] + losses["actor"] + losses["temperature"]
-        return loss, {"q_values": q_values, "targets": targets, "actions": actions, "log_prob": log_prob, **latent}
+        logged = {
+            **{f"Loss/{name}": loss for name, loss in losses.items()},
+            "Policy/entropy": -log_prob.mean(),
+            "Policy/temperature": temperature,
+            "Policy/mean_q_value": q_values.mean(),
+            **{f"Policy/{name}": value for name, value in watched.items()},
+        }
+        outputs = {"q_values": q_values, "targets": targets, "actions": actions, "log_prob": log_prob, **latent}
+        return losses["critic"] + losses["actor"] + losses["temperature"], logged, outputs
 
     @torch.no_grad()
     def _targets(self, batch: ReplayBatch, temperature: Tensor) -> Tensor:
