@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rslcore.config import ExtensionComponent, OptimizerName, Precision, Range, Shuffle, config, option
+from rslcore.config import Execution, ExtensionComponent, OptimizerName, Precision, Range, Shuffle, config, option
 from rslcore.errors import ConfigError
 
 MIN_LEARNING_RATE, MAX_LEARNING_RATE = 1e-5, 1e-2
@@ -66,8 +66,21 @@ class PpoConfig:
     )
     precision: Precision = option(
         "fp32",
-        "Number format of the networks' matrix products in an update. `bf16` is faster on hardware that has it; the "
-        "rollout stays in full precision, so that the first ratio is 1 but for the rounding of bf16.",
+        "Number format of the networks' matrix products in an update. `bf16` is faster on hardware that has it, and "
+        "`tf32` on GPUs; the rollout stays in full precision, so that the first ratio is 1 but for their rounding.",
+    )
+    execution: Execution = option(
+        "auto",
+        "How policy, losses and optimizer are run: `eager`, as they are written; `compile`, by torch.compile; "
+        "`cuda_graph`, compiled and replayed as a graph, on a GPU. `auto` compiles where a run is long enough to gain "
+        "by it, and goes on without where that fails. The numbers are the same but for rounding.",
+    )
+    micro_batch_size: int | None = option(
+        None,
+        "Rows of a minibatch of which gradients are made at a time, and added up; the step is the same but for "
+        "rounding. null: what fits the cache of a CPU, and whole minibatches on a GPU. Recurrent policies, and "
+        "extensions whose losses are about a whole minibatch, learn from whole ones anyway.",
+        Range(1),
     )
     extensions: tuple[ExtensionComponent, ...] = option((), "What plugins add to the algorithm, in this order.")
 

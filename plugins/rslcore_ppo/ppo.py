@@ -1,6 +1,6 @@
 """Proximal policy optimization.
 
-Read `act` and `process_env_step` (collecting), then `update` (learning), then `_loss` (the losses). What
+Read `act` and `process_env_step` (collecting), then `update` (learning), then `objective.py` (the losses). What
 extensions may do is called as `for hook in self.extensions.hooks.<name>`.
 
 Legend: N envs, T steps of a rollout, B rows of a minibatch, A actions.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -20,12 +21,13 @@ from torch import Tensor
 from rslcore.batch import Batch
 from rslcore.config import PolicyComponent, StorageComponent
 from rslcore.context import Context
-from rslcore.device import autocast
+from rslcore.device import check_precision
 from rslcore.distributed import mean_over_ranks
+from rslcore.execution import Executor, Workload
 from rslcore.extension_list import ExtensionList
-from rslcore.heads import LatentTap
 from rslcore.learner import Learner
 from rslcore.metrics import Means
+from rslcore.micro_batches import default_rows, part_sizes
 from rslcore.modules import ModuleTable
 from rslcore.optim import make_optimizer
 from rslcore.protocols import ActorCriticPolicy, EnvStep, RolloutStorage
@@ -34,13 +36,8 @@ from rslcore.returns import generalized_advantages, standardize
 from rslcore.specs import TensorSpec
 from rslcore_ppo.checks import check_mini_batches
 from rslcore_ppo.config import PpoConfig
-from rslcore_ppo.losses import (
-    adapt_learning_rate,
-    clipped_surrogate_loss,
-    clipped_value_loss,
-    estimated_kl,
-    value_loss,
-)
+from rslcore_ppo.losses import adapt_learning_rate
+from rslcore_ppo.objective import Objective
 from rslcore_ppo.values import evaluate_rollout
 
 
@@ -64,6 +61,7 @@ class PPO:
     def __init__(self, config: PpoConfig, context: Context, policy: PolicyComponent, storage: StorageComponent) -> None:
         self.config = config
         self.device = context.device
+        check_precision(context, config.precision)
         self.extensions = ExtensionList(config.extensions, context)
         root = attrs.evolve(context, path="", spec=self.extensions.extend(context.env_spec))
         self.policy: ActorCriticPolicy = root.build_as(ActorCriticPolicy, policy, "policy", "has no actor and critic")
@@ -95,18 +93,34 @@ class PPO:
         modules = ModuleTable(context.device)
         modules.register("policy", self.policy, groups=self.policy.parameter_groups())
         self.extensions.bind(self.policy, modules, self.storage)
-        self._latent = LatentTap()
-        if self.extensions.reads_outputs:
-            self._latent.watch(self.policy, "actor")
+        objective = Objective(config, self.policy, context.device, self.extensions.reads_outputs)
+        micro_rows = config.micro_batch_size or default_rows(context.device, root.env_spec.observations)
+        executor = Executor(config.execution, context, self._workload())
+        sizes = (self._num_rows, *part_sizes(self._num_rows, micro_rows))
+        self._objective = executor.prepare_loss(objective, "the losses", sizes)
+        self._actor_params = executor.prepare(self.policy.actor_params, "the actor's outputs")
         self.learning_rate = torch.tensor(config.learning_rate, device=self.device)
         optimizer = make_optimizer(config.optimizer, modules, self.learning_rate, config.max_grad_norm)
-        self.learner = Learner(modules, optimizer, self.extensions)
+        self.learner = Learner(modules, optimizer, self.extensions, config.precision, micro_rows)
 
         self._bootstraps_final_obs = config.bootstrap == "final_observation" and context.env_spec.keeps_final_obs
         self._acted: tuple[TensorDict, Tensor] | None = None
         self._final_obs: dict[int, TensorDict] = {}  # by step of the rollout
         self._step = 0
         self._means = Means()
+
+    def _workload(self) -> Workload:
+        config = self.config
+        obstacle = "a recurrent policy gains nothing by being compiled" if self._sequential else ""
+        if not self.extensions.are_row_wise:
+            obstacle = "an extension may go back through what is compiled twice (it is not `is_row_wise`)"
+        return Workload(
+            config.num_learning_epochs * config.num_mini_batches,
+            self._num_rows,
+            sum(each.numel() for group in self.policy.parameter_groups().values() for each in group),
+            config.micro_batch_size is not None,
+            obstacle,
+        )
 
     # Collecting a rollout
 
@@ -123,7 +137,7 @@ class PPO:
         """Sample actions `[N, A]` for observations `[N, ...]` and store both."""
         obs = self.extensions.observe(obs)
         distribution = self.policy.distribution
-        params, self._states["actor"] = self.policy.actor_params(obs, self._states["actor"])
+        params, self._states["actor"] = self._actor_params(obs, self._states["actor"])
         actions = distribution.sample(params)
         self.storage.write_obs(obs)
         self.storage.write("actions", actions)
@@ -172,8 +186,11 @@ class PPO:
         )
         num_updates = config.num_learning_epochs * config.num_mini_batches
         for batch in self.extensions.draw(map(self._with_states, batches), num_updates, self._num_rows):
-            losses = self.learner.minimize(self._loss, batch, ("surrogate", "value", "entropy"))
-            self._means.add(losses, batch.weight)
+            if config.normalize_advantage == "minibatch":
+                advantages = batch["advantages"]
+                batch.columns["advantages"] = standardize(advantages, advantages[: batch.num_original])
+            logged = self.learner.minimize(self._objective, batch, partial(self._follow_kl, batch))
+            self._means.add(logged, batch.weight)
         for after_update in hooks.after_update:
             after_update(self.storage)
         self.policy.update_normalization(self.storage.valid_observations())
@@ -231,42 +248,11 @@ class PPO:
             batch.states = {name: batch.sequences.first_states(state) for name, state in self._first_states.items()}
         return batch
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Any]]:
-        """The loss of a minibatch, and what extensions may see of it."""
-        config, distribution = self.config, self.policy.distribution
-        advantages = batch["advantages"]
-        if config.normalize_advantage == "minibatch":
-            advantages = standardize(advantages, advantages[: batch.num_original])
-
-        with autocast(self.device, config.precision):
-            params, _ = self.policy.actor_params(batch.obs, batch.states.get("actor", {}), batch.sequences)
-            latent = self._latent.take()
-            values, _ = self.policy.values(batch.obs, batch.states.get("critic", {}), batch.sequences)
-        params = {name: param.to(batch[f"params/{name}"].dtype) for name, param in params.items()}
-        values = values.to(batch["values"].dtype)
-        log_prob = distribution.log_prob(params, batch["actions"])
-        log_ratio = log_prob - batch["log_prob"]
-        ratio = torch.exp(log_ratio)
-        # Rows that extensions have added are no sample of what the policy does.
-        original = {name: param[: batch.num_original] for name, param in params.items()}
-        entropy = distribution.entropy(original).mean()
-        with torch.no_grad():
-            old = {name: batch[f"params/{name}"][: batch.num_original] for name in params}
-            divergence = distribution.kl_divergence(old, original)
-            kl = (estimated_kl(log_ratio[: batch.num_original]) if divergence is None else divergence).mean()
-            if config.schedule == "adaptive":
-                kl = mean_over_ranks(kl, batch.num_original)  # one learning rate on all ranks
-                adapt_learning_rate(self.learning_rate, kl, config.desired_kl)
-
-        surrogate = clipped_surrogate_loss(ratio, advantages, config.clip_param)
-        if config.use_clipped_value_loss:
-            value = clipped_value_loss(values, batch["values"], batch["returns"], config.clip_param)
-        else:
-            value = value_loss(values, batch["returns"])
-        means = {"Loss/surrogate": surrogate, "Loss/value": value, "Loss/entropy": entropy, "Policy/kl": kl}
-        self._means.add(means, batch.weight)
-        loss = surrogate + config.value_loss_coef * value - config.entropy_coef * entropy
-        return loss, {"params": params, "values": values, "log_prob": log_prob, "ratio": ratio, **latent}
+    def _follow_kl(self, batch: Batch, logged: Mapping[str, Tensor]) -> None:
+        """Let the learning rate follow how far the minibatch's gradients begin from the policy of the rollout."""
+        if self.config.schedule == "adaptive":
+            kl = mean_over_ranks(logged["Policy/kl"], batch.num_original)  # one rate on all ranks
+            adapt_learning_rate(self.learning_rate, kl, self.config.desired_kl)
 
     def _metrics(self) -> dict[str, Tensor]:
         distribution = self.policy.distribution

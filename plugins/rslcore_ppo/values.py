@@ -19,6 +19,8 @@ from rslcore.recurrence import State
 
 CHUNK = 16_384
 """Rows per pass of a feed-forward critic: many for a GPU, few enough to keep the temporaries small."""
+CHUNK_BYTES = 2**26
+"""Most bytes of observations in such a pass, for what an encoder makes of images is as large as they are."""
 
 
 @attrs.frozen
@@ -84,4 +86,6 @@ def evaluate_rollout(
 
 def _chunked(policy: ActorCriticPolicy, observations: TensorDict) -> Tensor:
     """Values `[B]` of many observations `[B, ...]`, a chunk at a time."""
-    return torch.cat([policy.values(chunk, {})[0] for chunk in observations.split(CHUNK)])
+    num_bytes: int = observations.bytes()
+    num_rows = max(1, min(CHUNK, CHUNK_BYTES * len(observations) // max(num_bytes, 1)))
+    return torch.cat([policy.values(chunk, {})[0] for chunk in observations.split(num_rows)])

@@ -12,7 +12,7 @@ from envs import register
 from rslcore.config import load_config
 from rslcore.distributed import rank
 from rslcore.training import train
-from rslcore_ppo import ppo
+from rslcore_ppo import objective
 
 
 def run_faulty(log_root, device, *overrides):
@@ -44,13 +44,13 @@ def test_all_ranks_go_on_with_the_rows_that_are_left(two_ranks, tmp_path, mode):
 
 def run_with_a_nan_loss(log_root, device, *overrides):
     """Train, where the surrogate loss of rank 1 is no number in the third minibatch."""
-    clipped_surrogate_loss = ppo.clipped_surrogate_loss
+    clipped_surrogate_loss = objective.clipped_surrogate_loss
     factors = iter([1.0, 1.0, math.nan if rank() == 1 else 1.0] + [1.0] * 100)
 
     def broken(*arguments):
         return clipped_surrogate_loss(*arguments) * next(factors)
 
-    with mock.patch.object(ppo, "clipped_surrogate_loss", broken):
+    with mock.patch.object(objective, "clipped_surrogate_loss", broken):
         return run_faulty(log_root, device, "env.kwargs={where: none}", *overrides)
 
 
