@@ -25,6 +25,12 @@ from rslcore.recurrence import Sequences, split_sequences
 from rslcore.specs import TensorSpec
 from rslcore_rollout.config import RolloutConfig
 
+MAX_KEPT_BYTES = 2**27
+"""Size of a rollout up to which its minibatches are kept from epoch to epoch, which takes as much memory once more.
+
+Of a larger one, the observations of every minibatch are put where those of the one before were.
+"""
+
 
 class RolloutStorage:
     """Columns `[T, N, ...]` that are allocated once and written step by step.
@@ -138,7 +144,7 @@ class RolloutStorage:
     def mini_batches(
         self, num_mini_batches: int, num_epochs: int, *, shuffle: Shuffle = "rollout", sequential: bool = False
     ) -> Iterator[Batch]:
-        """Minibatches of all valid transitions.
+        """Minibatches of all valid transitions; the observations of one last until the next is asked for.
 
         Args:
             num_mini_batches: In an epoch. What does not divide is left out: fewer rows, or envs, than this number. If
@@ -153,7 +159,15 @@ class RolloutStorage:
         count = self._leading[1] if sequential else self._leading[0] * self._leading[1] if rows is None else len(rows)
         size = max(1, count // num_mini_batches)
         device = torch.device("cpu") if sequential else self._device  # sequences are found on the host
+        # The epochs have the same minibatches unless rows are permuted for each.
+        is_large = self._num_bytes() > MAX_KEPT_BYTES
+        keeps = shuffle != "epoch" and num_epochs > 1 and not is_large
+        kept: list[Batch] = []
+        places: dict[str, Tensor] | None = {} if is_large else None
         for epoch in range(num_epochs):
+            if kept:
+                yield from map(_fresh, kept)
+                continue
             if shuffle == "none":
                 permutation = torch.arange(count, device=device)
             elif epoch == 0 or shuffle == "epoch":
@@ -161,9 +175,13 @@ class RolloutStorage:
             for part in permutation[: size * num_mini_batches].split(size):
                 if sequential:
                     place, sequences = self._split(envs=part)
-                    yield from self._gather(place, attrs.evolve(sequences, needs_ends=False))
+                    batches = self._gather(place, attrs.evolve(sequences, needs_ends=False), places)
                 else:
-                    yield from self._gather(part if rows is None else rows[part], None)
+                    batches = self._gather(part if rows is None else rows[part], None, places)
+                for batch in batches:
+                    if keeps:
+                        kept.append(_fresh(batch))
+                    yield batch
 
     def windows(self, num_steps: int, *, sequential: bool = False) -> Iterator[Batch]:
         """Batches of `num_steps` consecutive steps of all envs, in their order; the last one may be shorter.
@@ -180,12 +198,24 @@ class RolloutStorage:
                 rows = torch.arange(steps.start * num_envs, steps.stop * num_envs, device=self._device)
                 yield from self._gather(rows if valid is None else rows[valid[rows]], None)
 
-    def _gather(self, rows: Tensor, sequences: Sequences | None) -> Iterator[Batch]:
-        """The batch of these rows; none if there are none, since a mean over nothing would be NaN."""
+    def _gather(
+        self, rows: Tensor, sequences: Sequences | None, places: dict[str, Tensor] | None = None
+    ) -> Iterator[Batch]:
+        """The batch of these rows; none if there are none, since a mean over nothing would be NaN.
+
+        Observation groups go to their `places`, which are made as they are needed; None for new ones each time.
+        """
         if not len(rows):
             return
         columns = {name: column.flatten(0, 1).index_select(0, rows) for name, column in self._columns.items()}
-        obs = {group: column.flatten(0, 1).index_select(0, rows) for group, column in self._obs.items()}
+        obs = {}
+        for group, column in self._obs.items():
+            place = None
+            if places is not None:
+                if group not in places or len(places[group]) < len(rows):
+                    places[group] = column.new_empty(len(rows), *column.shape[2:])
+                place = places[group][: len(rows)]
+            obs[group] = torch.index_select(column.flatten(0, 1), 0, rows, out=place)
         yield Batch(columns, TensorDict(obs, batch_size=[len(rows)]), len(rows), sequences)
 
     def _split(self, steps: slice = slice(None), envs: Tensor | None = None) -> tuple[Tensor, Sequences]:
@@ -199,6 +229,9 @@ class RolloutStorage:
         valid = self.valid
         return self._columns["dones"].cpu().numpy(), None if valid is None else valid.cpu().numpy()
 
+    def _num_bytes(self) -> int:
+        return sum(column.nbytes for column in (*self._columns.values(), *self._obs.values()))
+
     def _allocate(self) -> None:
         def zeros(spec: TensorSpec) -> Tensor:
             return torch.zeros(*self._leading, *spec.shape, dtype=getattr(torch, spec.dtype), device=self._device)
@@ -207,3 +240,8 @@ class RolloutStorage:
         self._columns = {name: zeros(spec) for name, spec in self._fields.items()}
         self._obs_rows = {group: column.unbind() for group, column in self._obs.items()}
         self._rows = {name: column.unbind() for name, column in self._columns.items()}
+
+
+def _fresh(batch: Batch) -> Batch:
+    """A batch of the same tensors; what is put into one of the two, the other does not have."""
+    return attrs.evolve(batch, columns=dict(batch.columns), obs=batch.obs.copy(), states={}, samples={})

@@ -124,6 +124,19 @@ def test_mini_batches_of_any_shuffle_leave_invalid_rows_out(storage, shuffle):
     assert set(flat(found[:2])) == set(flat(found[2:])) == set(range(T * N)) - {1, 14}
 
 
+@pytest.mark.parametrize("sequential", [False, True])
+def test_mini_batches_of_a_large_rollout_have_their_observations_in_one_place(storage, monkeypatch, sequential):
+    monkeypatch.setattr("rslcore_rollout.storage.MAX_KEPT_BYTES", 0)
+    fill(storage)
+    places, numbers = set(), []
+    for batch in storage.mini_batches(2, 3, sequential=sequential):
+        places.add(batch.obs["image"].data_ptr())
+        numbers += numbers_of([batch])
+    assert len(places) == 1
+    assert numbers[:2] == numbers[2:4] == numbers[4:]
+    assert sorted(flat(numbers[:2])) == list(range(T * N))
+
+
 def test_mini_batches_of_fewer_rows_than_their_number_are_fewer(storage):
     # All rows but 3 are invalid; a batch of no rows would have a mean of NaN.
     fill(storage, invalid={(t, n) for t in range(T) for n in range(N)} - {(0, 0), (1, 0), (2, 0)})
