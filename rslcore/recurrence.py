@@ -130,7 +130,7 @@ class Sequences:
     have one, and so on.
 
     Attributes:
-        batch_sizes: Number of sequences that have an l-th row, `[L]`, int64, on the host, as `PackedSequence` wants it.
+        sizes: Number of sequences that have an l-th row, of L numbers.
         envs: The env of each sequence, `[S]`.
         continues: Whether a sequence begins with the first step, and so with the state that its env had then, `[S]`.
         goes_on: Whether the episode of a sequence goes on after the last step, `[S]`.
@@ -141,7 +141,7 @@ class Sequences:
         needs_ends: Whether the states after the sequences are asked for; if not, a network may return any.
     """
 
-    batch_sizes: Tensor
+    sizes: tuple[int, ...]
     envs: Tensor
     continues: Tensor
     goes_on: Tensor
@@ -150,6 +150,11 @@ class Sequences:
     order: Tensor | None = None
     copies: int = 1
     needs_ends: bool = True
+
+    @property
+    def batch_sizes(self) -> Tensor:
+        """The sizes as `PackedSequence` wants them, `[L]`, int64, on the host."""
+        return torch.tensor(self.sizes, dtype=torch.int64)
 
     def first_states(self, states: State) -> State:
         """States `[S, ...]` before the sequences, from those of all envs before the first step, `[N, ...]`."""
@@ -175,18 +180,6 @@ class Sequences:
             return packed.data
         return torch.empty_like(packed.data).index_copy(0, self.order, packed.data)
 
-    def pad(self, rows: Tensor) -> Tensor:
-        """Rows `[B, ...]` as `[L, S, ...]`, with zeros behind shorter sequences."""
-        rows = rows if self.order is None else rows.index_select(0, self.order)
-        length, count = len(self.batch_sizes), len(self.envs)
-        padded = rows.new_zeros(length * count, *rows.shape[1:]).index_copy(0, self.steps * count + self.of_rows, rows)
-        return padded.view(length, count, *rows.shape[1:])
-
-    def unpad(self, padded: Tensor) -> Tensor:
-        """The inverse of `pad`."""
-        rows = padded.flatten(0, 1).index_select(0, self.steps * len(self.envs) + self.of_rows)
-        return rows if self.order is None else torch.empty_like(rows).index_copy(0, self.order, rows)
-
     def tile(self, count: int) -> Sequences:
         """The sequences of a batch that is repeated `count` times, `[count * B, ...]`.
 
@@ -196,7 +189,7 @@ class Sequences:
         order = torch.arange(num_rows, device=self.of_rows.device) if self.order is None else self.order
         copies = torch.arange(count, device=order.device)
         return Sequences(
-            batch_sizes=self.batch_sizes * count,
+            sizes=tuple(size * count for size in self.sizes),
             envs=self.envs.repeat_interleave(count),
             continues=self.continues.repeat_interleave(count),
             goes_on=self.goes_on.repeat_interleave(count),
@@ -260,7 +253,7 @@ def split_sequences(
 
     rows = (first_step + first[sequence] + offset) * dones.shape[1] + chosen[env[sequence]]
     sequences = Sequences(
-        batch_sizes=torch.from_numpy(exists.sum(1)),
+        sizes=tuple(exists.sum(1).tolist()),
         envs=put(chosen[env]),
         continues=put(first == 0),
         goes_on=put((first + length == num_steps) & ~ends[-1, env]),

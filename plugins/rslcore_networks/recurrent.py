@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from rslcore.recurrence import Sequences, State
 from rslcore.specs import TensorSpec
 from rslcore_networks.config import RecurrentConfig
 from rslcore_networks.mlp import output_layers
+from rslcore_networks.pieces import run_sequences
 
 
 class Recurrent(nn.Module):
@@ -69,21 +69,16 @@ class Recurrent(nn.Module):
         # torch wants the layers first, and a tuple where there are several parts.
         before = tuple(state[part].transpose(0, 1).contiguous() for part in self._parts)
         hidden = before if len(before) > 1 else before[0]
-        if sequences is None:
-            features, hidden = self.rnn(rows.unsqueeze(0), hidden)
-            features = features.squeeze(0)
-        elif rows.device.type == "cpu" and torch.is_grad_enabled():
-            # On a CPU, torch goes back through packed sequences of different lengths several times slower than through
-            # padded ones, which however do not give the states at their ends.
-            features = sequences.unpad(self.rnn(sequences.pad(rows), hidden)[0])
-            if sequences.needs_ends:
-                # In full precision: of LSTMs, not every CPU makes another one without gradients.
-                with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
-                    _, hidden = self.rnn(sequences.pack(rows), hidden)
+        if sequences is not None and rows.device.type == "cpu":
+            features, after = run_sequences(self.rnn, rows, before, sequences)
         else:
-            packed, hidden = self.rnn(sequences.pack(rows), hidden)
-            features = sequences.unpack(packed)
-        after = hidden if len(before) > 1 else (hidden,)
+            if sequences is None:
+                features, hidden = self.rnn(rows.unsqueeze(0), hidden)
+                features = features.squeeze(0)
+            else:
+                packed, hidden = self.rnn(sequences.pack(rows), hidden)
+                features = sequences.unpack(packed)
+            after = hidden if len(before) > 1 else (hidden,)
         return self.layers(features), {
             part: value.transpose(0, 1) for part, value in zip(self._parts, after, strict=True)
         }

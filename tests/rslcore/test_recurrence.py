@@ -163,35 +163,6 @@ def test_unpack_is_the_inverse_of_pack(sequences, order):
     assert torch.equal(shuffled.unpack(packed), rows)
 
 
-def test_pad_puts_zeros_behind_shorter_sequences(sequences):
-    # Of lengths 4, 2 and 2; rows in packed order.
-    assert sequences.steps.tolist() == [0, 0, 0, 1, 1, 1, 2, 3]
-    padded = sequences.pad(torch.arange(1.0, 9.0))
-    assert padded.tolist() == [[1, 2, 3], [4, 5, 6], [7, 0, 0], [8, 0, 0]]
-
-
-@pytest.mark.parametrize("order", [None, [3, 1, 7, 0, 5, 2, 6, 4]])
-def test_unpad_is_the_inverse_of_pad_and_hands_gradients_on(sequences, order):
-    shuffled = attrs.evolve(sequences, order=None if order is None else torch.tensor(order))
-    rows = torch.randn(8, 3, requires_grad=True)
-    weights = torch.randn(8, 3)
-    padded = shuffled.pad(rows)
-    assert padded.shape == (4, 3, 3)
-    (shuffled.unpad(padded) * weights).sum().backward()
-    assert torch.equal(shuffled.unpad(padded), rows)
-    assert torch.equal(rows.grad, weights)
-
-
-def test_pad_of_tiled_sequences_pads_each_copy(sequences):
-    rows = torch.randn(16, 3)
-    tiled = attrs.evolve(sequences, needs_ends=False).tile(2)
-    assert not tiled.needs_ends
-    padded = tiled.pad(rows)
-    for copy in range(2):
-        assert torch.equal(padded[:, copy::2], sequences.pad(rows[8 * copy : 8 * copy + 8]))
-    assert torch.equal(tiled.unpad(padded), rows)
-
-
 def test_unpack_hands_gradients_on(sequences):
     shuffled = attrs.evolve(sequences, order=torch.randperm(8))
     rows = torch.randn(8, 3, requires_grad=True)
