@@ -16,7 +16,7 @@ from rslcore.context import Context
 from rslcore.distributed import sum_over_ranks
 from rslcore.observations import concatenate, join_valid, vector_size
 from rslcore.optim import Adam, ParameterGroup
-from rslcore.protocols import Storage
+from rslcore.protocols import RolloutStorage, Storage
 from rslcore.specs import TensorSpec
 from rslcore_rnd.config import RndConfig
 from rslcore_rnd.networks import RandomNetworkDistillation
@@ -33,6 +33,9 @@ class Rnd(Extension):
     but never learned from would stay new for ever. A column `[T, N, D]` of the storage holds it. Only with
     `reward_observation: next` do they learn from what was acted on.
 
+    Of a rollout another column, `[T, N, num_outputs]`, holds the target's outputs: what they were made of stands still
+    until all epochs are over. A replay outlives the statistics that inputs are normalized with.
+
     Args:
         config: The options.
         context: Gives the observation groups, N and the device.
@@ -42,6 +45,7 @@ class Rnd(Extension):
     """
 
     config: RndConfig
+    is_row_wise = True
 
     def __init__(self, config: RndConfig, context: Context) -> None:
         super().__init__(config, context)
@@ -60,12 +64,14 @@ class Rnd(Extension):
         bindings.modules.register(bindings.name, self.networks, optimizer=self.optimizer)
         self._storage = bindings.storage
         self._column = f"{bindings.name}/observation" if self.config.reward_observation == "final" else None
+        self._embedding = f"{bindings.name}/embedding" if isinstance(bindings.storage, RolloutStorage) else None
         number = bindings.name.partition("#")[2]
         self._section = f"RND#{number}" if number else "RND"
 
     def fields(self) -> Mapping[str, TensorSpec]:
-        """A column of what was rewarded, where that is learned from."""
-        return {} if self._column is None else {self._column: TensorSpec((self._num_features,))}
+        """A column of what was rewarded, where that is learned from, and of a rollout one of the target's outputs."""
+        widths = {self._column: self._num_features, self._embedding: self.config.num_outputs}
+        return {name: TensorSpec((width,)) for name, width in widths.items() if name is not None}
 
     @torch.no_grad()
     def shape_reward(self, transition: Transition, rewards: Tensor) -> Tensor:
@@ -74,7 +80,9 @@ class Rnd(Extension):
         obs = step.obs if self._column is None else transition.next_obs
         self._steps += 1
         self._weight = scheduled_weight(self.config.weight, self.config.weight_schedule, self._steps)
-        bonus: Tensor = torch.linalg.vector_norm(self.networks(concatenate(obs, self.config.groups)), dim=-1)
+        states = concatenate(obs, self.config.groups)
+        self._embeddings = self.networks.embed(states)
+        bonus: Tensor = torch.linalg.vector_norm(self.networks(states, self._embeddings), dim=-1)
         if self.networks.reward_scale is not None:
             self.networks.reward_scale.update(bonus, step.valid)
             bonus = self.networks.reward_scale(bonus)
@@ -83,12 +91,16 @@ class Rnd(Extension):
         self._rows += len(bonus) if step.valid is None else step.valid.sum()
         return rewards + bonus
 
+    @torch.no_grad()
     def after_step(self, transition: Transition) -> None:
         """Keep what was rewarded or, if that is not learned from, note what was acted on."""
         obs = transition.obs if self._column is None else transition.next_obs
         states = concatenate(obs, self.config.groups)
         if self._column is not None:
             self._storage.write(self._column, states)
+        if self._embedding is not None:
+            embeddings = self.networks.embed(states) if self._column is None else self._embeddings
+            self._storage.write(self._embedding, embeddings)
         if self.networks.state_normalizer is not None:
             self._seen.append((states, transition.step.valid))
 
@@ -98,7 +110,8 @@ class Rnd(Extension):
             states = concatenate(batch.obs[: batch.num_original], self.config.groups)
         else:
             states = batch[self._column][: batch.num_original]
-        return {"rnd": (self.networks(states).square().mean(), 1.0)}
+        embeddings = None if self._embedding is None else batch[self._embedding][: batch.num_original]
+        return {"rnd": (self.networks(states, embeddings).square().mean(), 1.0)}
 
     def after_minibatch(self, batch: Batch, outputs: Mapping[str, Any]) -> None:
         """Step the predictor; nobody else drops its gradients."""

@@ -40,9 +40,24 @@ class RandomNetworkDistillation(nn.Module):
         )
         self.reward_scale = RewardScale(num_envs, GAMMA, MAX_ROWS) if config.reward_normalization else None
 
-    def forward(self, states: Tensor) -> Tensor:
-        """What the predictor's outputs for states `[B, D]` are off by, `[B, num_outputs]`."""
-        if self.state_normalizer is not None:
-            states = self.state_normalizer(states)
-        errors: Tensor = self.predictor(states) - self.target(states)
+    def forward(self, states: Tensor, embeddings: Tensor | None = None) -> Tensor:
+        """What the predictor's outputs for states `[B, D]` are off by, `[B, num_outputs]`.
+
+        Args:
+            states: `[B, D]`.
+            embeddings: What `embed` makes of them, if that is known.
+        """
+        targets = self.embed(states) if embeddings is None else embeddings
+        errors: Tensor = self.predictor(self._normalized(states)) - targets
         return errors
+
+    def embed(self, states: Tensor) -> Tensor:
+        """The target's outputs for states `[B, D]`, `[B, num_outputs]`."""
+        embeddings: Tensor = self.target(self._normalized(states))
+        return embeddings
+
+    def _normalized(self, states: Tensor) -> Tensor:
+        if self.state_normalizer is None:
+            return states
+        normalized: Tensor = self.state_normalizer(states)
+        return normalized

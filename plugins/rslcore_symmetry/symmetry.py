@@ -42,6 +42,7 @@ class Symmetry(Extension):
     """
 
     config: SymmetryConfig
+    is_row_wise = True
 
     def __init__(self, config: SymmetryConfig, context: Context) -> None:
         super().__init__(config, context)

@@ -13,7 +13,7 @@ from torch import nn
 
 from rslcore import Batch, Bindings, Transition
 from rslcore.cli import main
-from rslcore.config import ExtensionComponent
+from rslcore.config import ExtensionComponent, StorageComponent
 from rslcore.context import Context
 from rslcore.errors import ConfigError
 from rslcore.modules import ModuleTable
@@ -163,13 +163,37 @@ def test_shape_reward_rows_that_are_no_transitions_leave_sums_and_metrics(build)
 def test_losses_are_of_the_original_rows(build, choice):
     extension = build(reward_observation=choice)
     rows, others = observe([[1.0, 2.0], [0.0, 1.0], [50.0, 50.0]]), observe([[9.0, 9.0]] * 3)
+    columns = {"rnd/embedding": 2.0 * rows["policy"]}
     if choice == "final":
-        batch = Batch({"rnd/observation": rows["policy"]}, others, num_original=2)
+        batch = Batch({"rnd/observation": rows["policy"], **columns}, others, num_original=2)
     else:
-        batch = Batch({}, rows, num_original=2)
+        batch = Batch(columns, rows, num_original=2)
     loss, weight = extension.losses(batch, {})["rnd"]
     # Errors 2, 4, 0, 2.
     assert (loss.item(), weight) == ((4.0 + 16.0 + 0.0 + 4.0) / 4, 1.0)
+
+
+@pytest.mark.parametrize(("choice", "learned"), [("final", [[0.5, 2.5], [1.5, 0.5]]), ("next", [[0.0, 0.0]] * 2)])
+def test_the_target_is_asked_once_about_what_is_learned_from(build, storage, choice, learned):
+    extension = build(reward_observation=choice, state_normalization=True)
+    extension.networks.state_normalizer.mean += 0.5
+    for _ in range(8):
+        collect(extension, storage, [[0.0, 0.0], [9.0, 9.0]], final=[[0.5, 2.5], [1.5, 0.5]])
+    expected = extension.networks.embed(torch.tensor(learned))
+    assert torch.equal(storage.column("rnd/embedding"), expected.expand(8, 2, 2))
+    extension.networks.target.register_forward_hook(lambda *_: pytest.fail("asked again"))
+    update(extension, storage)
+
+
+def test_of_a_replay_the_target_is_asked_in_every_update(build, context):
+    extension = build()
+    replay = context.build(
+        StorageComponent("replay", default_registry().config_class("storage", "replay")()), "storage"
+    )
+    extension.bind(Bindings(None, ModuleTable(context.device), replay, {}, "rnd"))
+    assert list(extension.fields()) == ["rnd/observation"]
+    batch = Batch({"rnd/observation": torch.tensor([[1.0, 2.0]])}, observe([[0.0, 0.0]]), num_original=1)
+    assert extension.losses(batch, {})["rnd"][0].item() == (4.0 + 16.0) / 2
 
 
 def test_losses_are_of_what_was_rewarded(build, storage):
@@ -185,7 +209,7 @@ def test_losses_are_of_what_was_rewarded(build, storage):
 
 def test_losses_with_the_next_observation_are_of_what_was_acted_on(build, storage):
     extension = build(reward_observation="next")
-    assert extension.fields() == {}
+    assert "rnd/observation" not in extension.fields()
     for _ in range(8):
         collect(extension, storage, [[1.0, 0.0], [1.0, 0.0]])
     assert update(extension, storage) == 0.0  # all of them zeros
@@ -217,7 +241,8 @@ def test_reward_where_an_episode_ends_fades_as_elsewhere(build, storage, ending)
 
 def test_after_minibatch_moves_the_predictor_alone_and_drops_its_gradients(build):
     extension = build(learning_rate=0.25)
-    batch = Batch({"rnd/observation": torch.tensor([[1.0, 0.0]] * 2)}, observe([[0.0, 0.0]] * 2), num_original=2)
+    columns = {"rnd/observation": torch.tensor([[1.0, 0.0]] * 2), "rnd/embedding": torch.tensor([[2.0, 0.0]] * 2)}
+    batch = Batch(columns, observe([[0.0, 0.0]] * 2), num_original=2)
     extension.losses(batch, {})["rnd"][0].backward()
     extension.after_minibatch(batch, {})
     (target,), (predictor,) = extension.networks.target, extension.networks.predictor
