@@ -18,20 +18,16 @@ import time
 from pathlib import Path
 
 import torch
-from tensordict import TensorDict
-from torch import Tensor
+from free_env import FreeEnv, FreeEnvConfig, make_registry
 
 import rslcore
 from rslcore.config import ExperimentConfig, load_config
 from rslcore.context import Context
 from rslcore.extension import Extension
-from rslcore.protocols import EnvStep
-from rslcore.registry import Entry, PluginRow, Registry, Source
-from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
+from rslcore.registry import Registry
 from rslcore.training import build_algorithm
 
-NUM_ENVS, NUM_STEPS, NUM_OBS, NUM_ACTIONS = 256, 24, 48, 12
-SPEC = EnvSpec(NUM_ENVS, {"policy": TensorSpec((NUM_OBS,))}, ActionSpec(NUM_ACTIONS, low=(-1.0,) * NUM_ACTIONS))
+NUM_ENVS, NUM_STEPS = 256, 24
 IDLE = "{name: idle}"
 VARIANTS = {
     "none": "[]",
@@ -39,43 +35,13 @@ VARIANTS = {
     "one, no hook used": f"[{IDLE}]",
     "eight, no hook used": f"[{', '.join([IDLE] * 8)}]",
     "rnd": "[{name: rnd}]",
-    "symmetry": "[{name: symmetry, function: 'hook_cost:mirror'}]",
-    "rnd and symmetry": "[{name: rnd}, {name: symmetry, function: 'hook_cost:mirror'}]",
+    "symmetry": "[{name: symmetry, function: 'free_env:mirror'}]",
+    "rnd and symmetry": "[{name: rnd}, {name: symmetry, function: 'free_env:mirror'}]",
 }
 
 
 class Idle(Extension):
     """Overrides no hook."""
-
-
-class FreeEnv:
-    """Hands out the same tensors at every step."""
-
-    spec = SPEC
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.obs = TensorDict({"policy": torch.randn(NUM_ENVS, NUM_OBS, generator=generator)}, batch_size=[NUM_ENVS])
-        self._never = torch.zeros(NUM_ENVS, dtype=torch.bool)
-        self._rewards = torch.randn(NUM_ENVS, generator=generator)
-
-    def step(self) -> EnvStep:
-        """Another step, with an observation that is a new object, as those of real envs are."""
-        return EnvStep(self.obs.clone(recurse=False), self._rewards, self._never, self._never)
-
-
-def mirror(env: object, obs: TensorDict | None, actions: Tensor | None) -> tuple[TensorDict | None, Tensor | None]:
-    """A mirrored copy with all signs changed."""
-    if obs is not None:
-        obs = TensorDict({"policy": torch.cat([obs["policy"], -obs["policy"]])}, batch_size=[2 * len(obs)])
-    return obs, None if actions is None else torch.cat([actions, -actions])
-
-
-def make_registry() -> Registry:
-    """The installed plugins and the idle extension."""
-    base, source = Registry.discover(), Source("bench", "bench", "1.0", __name__)
-    idle = Entry("extension", "idle", "hook_cost:Idle", "rslcore_rollout.config:RolloutConfig", "", source)
-    return Registry([*base.plugins, PluginRow(source, "ok", "", (idle,))], base.manager)
 
 
 def make_config(extensions: str, registry: Registry) -> ExperimentConfig:
@@ -100,11 +66,12 @@ def main() -> None:
     arguments = parser.parse_args()
 
     torch.set_num_threads(1)
-    registry, env = make_registry(), FreeEnv()
+    registry = make_registry(("extension", "idle", "hook_cost:Idle", "rslcore_rollout.config:RolloutConfig"))
+    env = FreeEnv(FreeEnvConfig(num_envs=NUM_ENVS, episode_length=None))
     algorithms = {}
     for name, extensions in VARIANTS.items():
         config = make_config(extensions, registry)
-        context = Context(registry, config, torch.device("cpu"), 1, NUM_STEPS, spec=SPEC, env=env)  # type: ignore[arg-type]
+        context = Context(registry, config, torch.device("cpu"), 1, NUM_STEPS, spec=env.spec, env=env)
         algorithms[name] = build_algorithm(context)
 
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in VARIANTS}

@@ -1,13 +1,20 @@
-"""Compares learning with rsl-rl-lib: the same tasks, hyper-parameters and seeds, three variants.
+"""Compares learning with rsl-rl-lib, and fast settings with plain ones: the same tasks, hyper-parameters and seeds.
 
-    ours          rslcore as it is
-    ours_rsl_rl   rslcore with the switches that make it do as rsl_rl does
-    rsl_rl        rsl-rl-lib's own runner, PPO and models
+    ours           rslcore as it is
+    ours_rsl_rl    rslcore with the switches that make it do as rsl_rl does
+    rsl_rl         rsl-rl-lib's own runner, PPO and models
+    ours_eager     rslcore in full precision, nothing compiled: what the fast settings are compared with
+    ours_compile   the same, compiled
+    ours_bf16      the same, with networks in bfloat16 while learning
+    ours_fast      the same, compiled and in bfloat16
+
+`all` trains the first three unless it is told which.
 
 A task is a file of `parity_tasks/`. From the project's root:
 
     python tests/benchmarks/learning_parity.py train pendulum rsl_rl --seed 1
     python tests/benchmarks/learning_parity.py all pendulum --jobs 2
+    python tests/benchmarks/learning_parity.py all pendulum --variants ours_eager ours_fast
     python tests/benchmarks/learning_parity.py draw pendulum
 
 `train` writes the curve of one run; `all` trains what is missing of all variants and seeds; `draw` makes a picture, a
@@ -42,12 +49,30 @@ sys.path.insert(0, str(HERE.parent))  # where the env ids of `parity_tasks/` fin
 
 TASKS = tuple(sorted(path.stem for path in (HERE / "parity_tasks").glob("*.yaml")))
 RECURRENT_TASKS = ("memory",)
-COLOURS = {"ours": "tab:blue", "ours_rsl_rl": "tab:green", "rsl_rl": "tab:orange"}
+COLOURS = {
+    "ours": "tab:blue",
+    "ours_rsl_rl": "tab:green",
+    "rsl_rl": "tab:orange",
+    "ours_eager": "tab:cyan",
+    "ours_compile": "tab:purple",
+    "ours_bf16": "tab:red",
+    "ours_fast": "tab:brown",
+}
 VARIANTS = tuple(COLOURS)
+SIDE_BY_SIDE = VARIANTS[:3]
+"""What is trained unless told otherwise."""
 
 SWITCHES = {"algorithm.bootstrap": "last_value", "algorithm.shuffle": "rollout"}
 """What makes rslcore do as rsl_rl does."""
 RECURRENT_SWITCHES = {**SWITCHES, "algorithm.shuffle": "none"}
+PLAIN = {"algorithm.precision": "fp32", "algorithm.execution": "eager"}
+SPEED = {
+    "ours_eager": PLAIN,
+    "ours_compile": {**PLAIN, "algorithm.execution": "compile"},
+    "ours_bf16": {**PLAIN, "algorithm.precision": "bf16"},
+    "ours_fast": {"algorithm.precision": "bf16", "algorithm.execution": "compile"},
+}
+"""What is computed faster, and what it is compared with."""
 
 
 def overrides(task: str, variant: str, seed: int, iterations: int | None) -> list[str]:
@@ -57,6 +82,7 @@ def overrides(task: str, variant: str, seed: int, iterations: int | None) -> lis
         values["iterations"] = iterations
     if variant == "ours_rsl_rl":
         values |= RECURRENT_SWITCHES if task in RECURRENT_TASKS else SWITCHES
+    values |= SPEED.get(variant, {})
     return [f"{key}={value}" for key, value in values.items()]
 
 
@@ -166,20 +192,21 @@ def interval(values: Sequence[float]) -> str:
 
 
 def verdicts(task: str, found: dict[str, list[Curve]]) -> list[str]:
-    """One line for each of our variants, against rsl_rl."""
+    """One line for each of our variants, against rsl_rl, or of the fast settings, against the plain ones."""
+    against = {"ours": "rsl_rl", "ours_rsl_rl": "rsl_rl"} | {
+        name: "ours_eager" for name in SPEED if name != "ours_eager"
+    }
     lines = []
-    for variant in ("ours", "ours_rsl_rl"):
-        pair = [[curve.final_return() for curve in found.get(name, [])] for name in (variant, "rsl_rl")]
+    for variant, other in against.items():
+        pair = [[curve.final_return() for curve in found.get(name, [])] for name in (variant, other)]
         if min(map(len, pair)) < 2:
             continue
         gap, half = difference(*pair)
         word = "no difference that the seeds can tell" if abs(gap) <= half else "better" if gap > 0 else "worse"
-        first = numpy.mean(
-            [next(value for value in curve.returns if not math.isnan(value)) for curve in found["rsl_rl"]]
-        )
+        first = numpy.mean([next(value for value in curve.returns if not math.isnan(value)) for curve in found[other]])
         share = abs(gap) / max(abs(numpy.mean(pair[1]) - first), 1e-9)
         lines.append(
-            f"{task}: {variant} - rsl_rl = {gap:+.1f} ± {half:.1f} ({share:.0%} of what rsl_rl learns): {word}"
+            f"{task}: {variant} - {other} = {gap:+.1f} ± {half:.1f} ({share:.0%} of what {other} learns): {word}"
         )
     return lines
 
@@ -196,7 +223,7 @@ def main() -> None:
             command.add_argument("--iterations", type=int, help="Instead of the task's own.")
     commands.choices["train"].add_argument("variant", choices=VARIANTS)
     commands.choices["train"].add_argument("--seed", type=int, default=1)
-    commands.choices["all"].add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
+    commands.choices["all"].add_argument("--variants", nargs="+", choices=VARIANTS, default=SIDE_BY_SIDE)
     commands.choices["all"].add_argument("--seeds", type=int, default=5, help="Seeds 1 to this one.")
     commands.choices["all"].add_argument("--jobs", type=int, default=1, help="Runs at a time, one thread each.")
     arguments = parser.parse_args()

@@ -13,7 +13,7 @@ from rslcore.config import ExperimentConfig, unstructure
 ACTIVATIONS = {"silu": "swish", "leaky_relu": "lrelu", "celu": "crelu"}
 """Where rsl_rl has another name."""
 
-SWITCHES = ("bootstrap", "shuffle", "extensions")
+SWITCHES = ("bootstrap", "shuffle", "extensions", "execution", "micro_batch_size")
 """Options of PPO that rsl_rl does not have; see the variants of `learning_parity.py`."""
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tensordict import TensorDict
+from free_env import FreeEnv, FreeEnvConfig
 from torch import distributed
 
 import rslcore
@@ -31,12 +31,10 @@ from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.distributed import alone, gather, joined, num_ranks, rank
 from rslcore.metrics import to_floats
-from rslcore.protocols import EnvStep
 from rslcore.registry import default_registry
-from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.training import build_algorithm
 
-NUM_STEPS, NUM_OBS, NUM_ACTIONS = 24, 48, 12
+NUM_STEPS = 24
 WARM_UP = 1
 CASES = {
     "256 envs, 64-64": (256, [64, 64], 1.0),
@@ -46,21 +44,6 @@ CASES = {
 """Envs of a rank, layers, and which share of the rounds is made: an iteration of the last one takes half a minute."""
 
 ONE, TOGETHER, APART = "one rank", "ranks together", "ranks that do not talk"
-
-
-class FreeEnv:
-    """Hands out the same tensors at every step."""
-
-    def __init__(self, num_envs: int) -> None:
-        action = ActionSpec(NUM_ACTIONS, low=(-1.0,) * NUM_ACTIONS)
-        self.spec = EnvSpec(num_envs, {"policy": TensorSpec((NUM_OBS,))}, action)
-        self.obs = TensorDict({"policy": torch.randn(num_envs, NUM_OBS)}, batch_size=[num_envs])
-        self._never = torch.zeros(num_envs, dtype=torch.bool)
-        self._rewards = torch.randn(num_envs)
-
-    def step(self) -> EnvStep:
-        """Another step, with an observation that is a new object, as those of real envs are."""
-        return EnvStep(self.obs.clone(recurse=False), self._rewards, self._never, self._never)
 
 
 class Training:
@@ -76,9 +59,10 @@ class Training:
             "loggers=[]",
         ]
         config = load_config("pendulum", overrides)
-        self._env = FreeEnv(num_envs)
-        device: Any = torch.device("cpu")
-        context = Context(default_registry(), config, device, 1, NUM_STEPS, spec=self._env.spec, env=self._env)  # type: ignore[arg-type]
+        self._env = FreeEnv(FreeEnvConfig(num_envs=num_envs, episode_length=None))
+        context = Context(
+            default_registry(), config, torch.device("cpu"), 1, NUM_STEPS, spec=self._env.spec, env=self._env
+        )
         self._algorithm = build_algorithm(context)
 
     def iterate(self) -> float:
