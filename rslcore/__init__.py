@@ -11,7 +11,6 @@ policy = rslcore.load_policy(run.path)
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
     from rslcore.training import TrainingResult, train
 
 __version__ = "0.1.0"
-
-# Large tensors on huge pages, where the kernel offers them: those of a minibatch are made and dropped again and again,
-# and the kernel clears a page for each 4 KiB otherwise. torch reads this once, with its first tensor.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 # Imported when first used: `rslcore list-plugins` must not wait for torch.
 _LAZY = {

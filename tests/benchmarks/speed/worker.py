@@ -125,9 +125,6 @@ def _peak_mb(device: str) -> float:
 
 def _serve(connection: Connection, setting: Setting) -> None:
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - libraries print; what fails is sent
-    if setting.contender.module != "ours":
-        os.environ["THP_MEM_ALLOC_ENABLE"] = "0"  # which importing rslcore has set: the peers do not ask for it
-
     import torch
 
     torch.set_num_threads(setting.threads)
