@@ -23,7 +23,9 @@ MIN_ACTIVATED = 2**13
 FUSED: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Tanh: "tanh"}
 """Activations that oneDNN applies to a product while it is in the cache."""
 
-_IS_AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+IS_AVAILABLE = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+"""Whether this torch has oneDNN, and lets it be asked for a product."""
+
 IMAGES = 16
 """In how many images the rows are divided where a product is made as a convolution: fewer would go to MKL."""
 
@@ -35,7 +37,7 @@ def pays(rows: Tensor, layer: Any, activation: str = "none") -> bool:
     is_large = num_rows * weight.numel() >= MIN_PRODUCT
     return (
         (is_large or (activation == "tanh" and num_rows * weight.shape[0] >= MIN_ACTIVATED))
-        and _IS_AVAILABLE
+        and IS_AVAILABLE
         and rows.dim() == 2
         and rows.device.type == "cpu"
         and rows.dtype == weight.dtype == torch.float32

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import rslcore.linear  # defines the operators  # noqa: F401
+from rslcore.linear import IS_AVAILABLE
 
 
 def can_run_gru(rows: Tensor) -> bool:
     """Whether oneDNN can: in single precision."""
-    return torch.backends.mkldnn.is_available() and rows.dtype == torch.float32
+    return IS_AVAILABLE and rows.dtype == torch.float32
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -101,7 +101,9 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, of_outputs: Tensor, of_ends: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of rows, state, weights and biases."""
         if torch.is_grad_enabled():
-            raise NotImplementedError("a GRU's gradient has no gradient on a CPU where its products are large")
+            raise NotImplementedError(
+                "a GRU's gradient has no gradient on a CPU where its products are large; take more minibatches"
+            )
         rows, before, of_inputs, of_hidden, *kept = ctx.saved_tensors
         width = before.shape[1]
         of_state = of_ends.clone()

@@ -45,8 +45,8 @@ class PPO:
     """PPO with clipped surrogate and value losses, GAE, and an adaptive learning rate (Schulman et al. 2017).
 
     The values of a rollout are computed in one pass after it; observation normalizers stand still from the first step
-    of a rollout to the last minibatch, so that the first ratio is exactly 1. If the actor or the critic is recurrent,
-    minibatches are whole rollouts of some of the envs.
+    of a rollout to the last minibatch, so that the first ratio is 1 but for rounding. If the actor or the critic is
+    recurrent, minibatches are whole rollouts of some of the envs.
 
     Args:
         config: The options.
