@@ -104,6 +104,15 @@ def test_auto_goes_on_where_torch_cannot_compile_and_says_so_once(context, broke
     assert said[0].startswith("execution: the activations run as written, since torch cannot compile them (")
 
 
+def test_auto_goes_on_where_only_the_gradient_cannot_be_compiled(context, broken_compiler, caplog):
+    rows = torch.linspace(-2.0, 2.0, 103, requires_grad=True)
+    run = Executor("auto", context(10_000), SMALL).prepare(doubled, "the doubles")
+    (gradient,) = torch.autograd.grad(run(rows).sum(), rows)
+    assert torch.equal(gradient, torch.full((103,), 2.0))
+    (said,) = [record.message for record in caplog.records if record.name == "rslcore.execution"]
+    assert said.startswith("execution: the doubles run as written, since torch cannot compile them (")
+
+
 def test_compile_ends_the_run_where_torch_cannot(context, broken_compiler):
     run = Executor("compile", context(), SMALL).prepare(softsign, "the activations")
     message = (
@@ -118,6 +127,16 @@ def test_an_error_of_the_function_is_its_own(context):
     run = Executor("auto", context(10_000), SMALL).prepare(refuse, "the refusals")
     with pytest.raises(ValueError, match="^not these rows$"):
         run(torch.zeros(3))
+
+
+@torch.library.custom_op("rslcore_tests::doubled", mutates_args=())
+def doubled(rows: torch.Tensor) -> torch.Tensor:
+    """Nothing in it is for a compiler, but in its gradient there is."""
+    return 2.0 * rows
+
+
+doubled.register_fake(torch.empty_like)
+doubled.register_autograd(lambda context, gradient: gradient.mul(2.0))
 
 
 def refuse(rows):

@@ -7,9 +7,11 @@ import contextlib
 import attrs
 import pytest
 import torch
+from torch.utils._pytree import tree_map_only
 
 from rslcore.context import Context
 from rslcore.errors import ConfigError
+from rslcore.execution import Executor
 from rslcore.registry import default_registry
 from rslcore.seeding import seed_everything
 from rslcore.training import build_algorithm, num_steps_per_env
@@ -49,6 +51,33 @@ def learn(small_config):
     return run
 
 
+@pytest.fixture
+def overwriting_executor(monkeypatch):
+    """As CUDA graphs do, each call writes over what the one before has returned; the number of tensors so far."""
+    overwritten = []
+
+    def overwriting(self, function):
+        returned = []
+
+        def run(*arguments):
+            for tensor in returned:
+                tensor.data.fill_(float("nan"))
+            overwritten.extend(returned)
+            returned.clear()
+
+            def copied(value):
+                # A copy, since what is returned may be part of a parameter.
+                returned.append(value.clone())
+                return returned[-1]
+
+            return tree_map_only(torch.Tensor, copied, function(*arguments))
+
+        return run
+
+    monkeypatch.setattr(Executor, "_compiled", overwriting)
+    return overwritten
+
+
 def test_compiled_numbers_are_those_of_eager(learn):
     metrics, parameters = learn("algorithm.execution=compile")
     expected_metrics, expected = learn("algorithm.execution=eager")
@@ -66,6 +95,16 @@ def test_micro_batches_learn_what_whole_minibatches_do(learn, size, extensions):
     expected_metrics, expected = learn(*overrides, "algorithm.micro_batch_size=512")
     torch.testing.assert_close(metrics, expected_metrics, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(parameters, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("extensions", ["[]", EXTENSIONS])
+def test_what_was_returned_before_is_not_read_again(learn, overwriting_executor, extensions):
+    overrides = (f"algorithm.extensions={extensions}", "algorithm.micro_batch_size=512")
+    metrics, parameters = learn(*overrides, "algorithm.execution=compile")
+    expected_metrics, expected = learn(*overrides, "algorithm.execution=eager")
+    assert overwriting_executor
+    torch.testing.assert_close(metrics, expected_metrics, rtol=0.0, atol=0.0)
+    torch.testing.assert_close(parameters, expected, rtol=0.0, atol=0.0)
 
 
 def test_extensions_see_what_is_compiled(learn):
