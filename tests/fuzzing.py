@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import importlib.resources
 import re
 import signal
 import sys
@@ -20,6 +19,7 @@ from rslcore.config import (
     evolve,
     load_config,
     missing_requirements,
+    recipe_text,
     structure,
     unstructure,
 )
@@ -130,9 +130,8 @@ def read(text):
 
 
 def expected(recipe, made):
-    """What a recipe's file says with overrides set; None where that cannot be told here, as with interpolations."""
-    entry = default_registry().find_recipe(recipe)
-    tree = read(importlib.resources.files(entry.module).joinpath(entry.file).read_text(encoding="utf-8"))
+    """What a recipe says with overrides set; None where that cannot be told here, as with interpolations."""
+    tree = read(recipe_text(recipe, made, default_registry()))
     for override in made:
         key, _, text = override.partition("=")
         if "${" in override:

@@ -27,31 +27,47 @@ COMMANDS = {
     "describe": "rslcore.cli.describe",
     "train": "rslcore.cli.train",
     "eval": "rslcore.cli.eval",
+    "export": "rslcore.cli.export",
     "new-plugin": "rslcore.cli.new_plugin",
     "check-plugin": "rslcore.cli.check_plugin",
 }
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module when the command is asked for, so that none waits for the imports of another."""
+    """Imports a command's module when the command is asked for, so that none waits for the imports of another.
+
+    Plugins add commands by `registry.add_command`; none of theirs takes the place of one of ours.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order in which a user meets them."""
-        return list(COMMANDS)
+        """All commands, in the order in which a user meets them, and then those of plugins."""
+        return list(dict.fromkeys((*COMMANDS, *(command.name for command in registry_of(ctx).commands()))))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
-        return command
+        if cmd_name in COMMANDS:
+            command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+            return command
+        plugin_command: click.Command = registry_of(ctx).command(cmd_name)
+        return plugin_command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands in the help, for which those of plugins are not imported."""
+        rows = [(name, self.get_command(ctx, name).get_short_help_str(formatter.width)) for name in COMMANDS]  # type: ignore[union-attr]
+        rows += [(command.name, command.summary) for command in registry_of(ctx).commands()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command, or name the nearest one."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"there is no command '{args[0]}'{nearest(args[0], COMMANDS)} (commands: {', '.join(COMMANDS)})")
+            commands = self.list_commands(ctx)
+            if args[0] not in commands:
+                ctx.fail(
+                    f"there is no command '{args[0]}'{nearest(args[0], commands)} (commands: {', '.join(commands)})"
+                )
         return super().resolve_command(ctx, args)
 
 
@@ -61,13 +77,16 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, disabled: tuple[str, ...]) -> None:
     """Train robot policies from a named configuration, every component found by entry point."""
-    ctx.obj = Registry.discover(disabled) if disabled else None
 
 
 def registry_of(ctx: click.Context) -> Registry:
     """The registry that the command line asked for."""
-    registry: Registry | None = ctx.obj
-    return registry if registry is not None else default_registry()
+    root = ctx.find_root()
+    if root.obj is None:  # asked before the command runs too, since plugins add commands
+        disabled = root.params.get("disabled")
+        root.obj = Registry.discover(disabled) if disabled else default_registry()
+    registry: Registry = root.obj
+    return registry
 
 
 def _which_rank() -> str:

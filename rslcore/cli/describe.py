@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import inspect
 import json
 from typing import Any
@@ -101,13 +100,13 @@ def _describe_experiment(as_json: bool) -> None:
 
 
 def _describe_recipe(registry: Registry, name: str, as_json: bool) -> None:
-    from rslcore.config import load_config, unstructure
+    from rslcore.config import load_config, recipe_text, unstructure
 
     recipe = registry.find_recipe(name)
     if as_json:
         click.echo(json.dumps(unstructure(load_config(name, registry=registry)), indent=2))
     else:
-        text = importlib.resources.files(recipe.module).joinpath(recipe.file).read_text(encoding="utf-8")
+        text = recipe_text(name, (), registry)
         click.echo(f"# {recipe.summary} ({recipe.source})\n{text}", nl=False)
 
 

@@ -34,6 +34,7 @@ def _as_dict(row: PluginRow) -> dict[str, object]:
         "cause": row.cause,
         "components": [{"kind": entry.kind, "name": entry.name, "summary": entry.summary} for entry in row.entries],
         "recipes": [{"name": recipe.name, "summary": recipe.summary} for recipe in row.recipes],
+        "commands": [{"name": command.name, "summary": command.summary} for command in row.commands],
     }
 
 
@@ -44,6 +45,7 @@ def _print_table(plugins: tuple[PluginRow, ...]) -> None:
     for row in plugins:
         brings = [f"{entry.kind} {entry.name}" for entry in row.entries]
         brings += [f"recipe {recipe.name}" for recipe in row.recipes]
+        brings += [f"command {command.name}" for command in row.commands]
         source = row.source
         rows.append((source.plugin, source.distribution, source.version, row.status, row.cause or ", ".join(brings)))
     print_table(("plugin", "distribution", "version", "status", "components"), rows)

@@ -25,7 +25,7 @@ from rslcore.config.components import (
 from rslcore.config.converter import structure, unstructure
 from rslcore.config.experiment import ExperimentConfig, PluginsConfig
 from rslcore.config.fields import Range, config, evolve, option
-from rslcore.config.files import dump_yaml, load_config
+from rslcore.config.files import configure, dump_yaml, load_config, override_config, recipe_text
 from rslcore.config.requirements import missing_requirements, required_problems
 
 __all__ = [
@@ -48,11 +48,14 @@ __all__ = [
     "Shuffle",
     "StorageComponent",
     "config",
+    "configure",
     "dump_yaml",
     "evolve",
     "load_config",
     "missing_requirements",
     "option",
+    "override_config",
+    "recipe_text",
     "required_problems",
     "structure",
     "unstructure",

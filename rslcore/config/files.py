@@ -6,10 +6,11 @@ OmegaConf reads the files and the overrides: it takes `1e-3` for a number, which
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,15 @@ from omegaconf.errors import OmegaConfBaseException
 from rslcore.config.converter import UNKNOWN_KEY, structure, unstructure
 from rslcore.config.experiment import ExperimentConfig
 from rslcore.config.requirements import required_problems
-from rslcore.errors import ConfigError, Problem, UnknownNameError, listed, nearest
+from rslcore.errors import (
+    ConfigError,
+    PluginFaultError,
+    Problem,
+    RslcoreError,
+    UnknownNameError,
+    listed,
+    nearest,
+)
 from rslcore.registry import Registry, default_registry
 
 _KEY = re.compile(r"[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?(?:\.[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?|\[[^\[\]]+\])*")
@@ -49,8 +58,42 @@ def load_config(
     if isinstance(overrides, str):
         overrides = [overrides]
     registry = registry if registry is not None else default_registry()
-    tree = _read(source, registry)
-    _refuse_growth(tree, str(source))  # before an override asks for what is in it
+    overrides = list(overrides)
+    return _configure(_read(source, overrides, registry), overrides, registry, str(source))
+
+
+def configure(
+    data: Mapping[str, Any], overrides: Iterable[str] = (), registry: Registry | None = None, source: str = ""
+) -> ExperimentConfig:
+    """The config of a run from plain data, as `load_config` makes it of a file.
+
+    Args:
+        data: As YAML gives it.
+        overrides: As for `load_config`.
+        registry: Where components are looked up; the installed plugins by default.
+        source: What the data is called in messages.
+
+    Raises:
+        ConfigError: Something in it or in an override is wrong; all problems at once.
+    """
+    registry = registry if registry is not None else default_registry()
+    try:
+        tree = OmegaConf.create(dict(data))
+    except OmegaConfBaseException as error:
+        raise ConfigError.at(str(getattr(error, "full_key", None) or ""), _first_line(error)) from error
+    return _configure(tree, list(overrides), registry, source)
+
+
+def override_config(
+    config: ExperimentConfig, overrides: Iterable[str], registry: Registry | None = None
+) -> ExperimentConfig:
+    """A config with some values changed; raises ConfigError as `load_config` does."""
+    registry = registry if registry is not None else default_registry()
+    return _configure(_parse(dump_yaml(config), "the config"), list(overrides), registry, "")
+
+
+def _configure(tree: DictConfig, overrides: list[str], registry: Registry, source: str) -> ExperimentConfig:
+    _refuse_growth(tree, source)  # before an override asks for what is in it
     problems: list[Problem] = []
     replaced: list[_Replaced] = []
     for override in overrides:
@@ -59,25 +102,27 @@ def load_config(
             _apply(tree, override)
         except ConfigError as error:
             problems += error.problems
-    _refuse_growth(tree, str(source))
+    _refuse_growth(tree, source)
     try:
         data = OmegaConf.to_container(tree, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
         place = str(getattr(error, "full_key", None) or "")
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else _first_line(error)
-        raise ConfigError([*problems, Problem(place, reason)], str(source)) from error
+        raise ConfigError([*problems, Problem(place, reason)], source) from error
     problems += required_problems(data, registry)
     try:
-        config = structure(data, ExperimentConfig, registry, str(source))
+        config = structure(data, ExperimentConfig, registry, source)
     except ConfigError as error:
-        raise ConfigError([*problems, *_explained(error.problems, replaced)], str(source)) from error
+        raise ConfigError([*problems, *_explained(error.problems, replaced)], source) from error
     if problems:
-        raise ConfigError(problems, str(source))
+        raise ConfigError(problems, source)
     return config
 
 
-def dump_yaml(config: ExperimentConfig) -> str:
+def dump_yaml(config: ExperimentConfig | Mapping[str, Any]) -> str:
     """A config as YAML, complete with every default, that `load_config` reads back to an equal config.
+
+    One that is still plain data is written as it stands.
 
     Raises ConfigError if it holds what YAML cannot, such as a Gymnasium space in an env's kwargs, or lists in lists in
     lists beyond what can be read.
@@ -108,10 +153,10 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
-def _read(source: str | os.PathLike[str], registry: Registry) -> DictConfig:
+def _read(source: str | os.PathLike[str], overrides: Iterable[str], registry: Registry) -> DictConfig:
     path = Path(source)
     if path.suffix not in (".yaml", ".yml") and not os.path.isfile(path):
-        return _parse(_recipe_text(str(source), registry), f"recipe '{source}'")
+        return _parse(recipe_text(str(source), overrides, registry), f"recipe '{source}'")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -124,12 +169,33 @@ def _read(source: str | os.PathLike[str], registry: Registry) -> DictConfig:
     return _parse(text, f"'{path}'")
 
 
-def _recipe_text(name: str, registry: Registry) -> str:
+def recipe_text(name: str, overrides: Iterable[str], registry: Registry) -> str:
+    """A recipe as YAML; one that a plugin computes, as it is for these overrides, which are not applied to it.
+
+    Raises:
+        UnknownNameError: There is no such recipe.
+        RslcoreError: As the function raises it that computes the recipe.
+        PluginFaultError: That function raised something else.
+    """
     try:
         recipe = registry.find_recipe(name)
     except UnknownNameError as error:
         raise UnknownNameError(f"{error}; a config of your own is given as FILE.yaml") from None
-    return importlib.resources.files(recipe.module).joinpath(recipe.file).read_text(encoding="utf-8")
+    if recipe.file:
+        module, _, path = recipe.file.partition(":")
+        return importlib.resources.files(module).joinpath(path).read_text(encoding="utf-8")
+    asked = OmegaConf.create({})
+    for override in overrides:
+        with contextlib.suppress(ConfigError):  # which is told of when it is applied to the whole config
+            _apply(asked, override)
+    function = registry.recipe_function(recipe)
+    try:
+        return yaml.dump(function(OmegaConf.to_container(asked)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    except RslcoreError:
+        raise
+    except Exception as error:
+        what = f"failed when it was computed: {type(error).__name__}: {error}"
+        raise PluginFaultError(f"recipe '{recipe.name}' of {recipe.source} {what}") from error
 
 
 def _parse(text: str, where: str) -> DictConfig:

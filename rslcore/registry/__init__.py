@@ -20,7 +20,7 @@ Targets are strings, so that listing a hundred plugins imports none of their cod
 built, a config class when a config that names it is read.
 """
 
-from rslcore.registry.entries import KINDS, Entry, Kind, Recipe, Source
+from rslcore.registry.entries import KINDS, Command, Entry, Kind, Recipe, Source
 from rslcore.registry.hookspec import PLUGIN_API, hookimpl
 from rslcore.registry.loader import PluginRow
 from rslcore.registry.registrar import Registrar
@@ -29,6 +29,7 @@ from rslcore.registry.registry import Registry, default_registry
 __all__ = [
     "KINDS",
     "PLUGIN_API",
+    "Command",
     "Entry",
     "Kind",
     "PluginRow",

@@ -1,4 +1,4 @@
-"""What the registry holds: kinds, components, recipes and where each came from."""
+"""What the registry holds: kinds, components, recipes, commands and where each came from."""
 
 from __future__ import annotations
 
@@ -92,23 +92,46 @@ class Entry:
 
 @attrs.frozen
 class Recipe:
-    """A complete configuration that a plugin brings.
+    """A complete configuration that a plugin brings: a YAML file, or what a function makes of what is asked for.
 
     Attributes:
         name: As in `rslcore train <name>`.
-        module: Package that holds the file.
-        file: Path of the YAML file inside that package.
+        file: `package:path/inside/it.yaml`; empty for a computed one.
+        function: `module:function`, called with the overrides as nested plain data, such as `{"env": {"task": "x"}}`;
+            returns the config as plain data. Overrides are applied to that as to any other. Empty for a file.
         summary: A sentence for lists.
         source: Who registered it.
     """
 
     name: str
-    module: str
     file: str
+    function: str
     summary: str
     source: Source
 
     @property
     def full_name(self) -> str:
         """`distribution/name`, which always works."""
+        return f"{self.source.distribution}/{self.name}"
+
+
+@attrs.frozen
+class Command:
+    """A command that a plugin adds to `rslcore`.
+
+    Attributes:
+        name: As in `rslcore <name>`.
+        target: `module:attribute` of a `click.Command`, imported when the command is called.
+        summary: A sentence for lists.
+        source: Who registered it.
+    """
+
+    name: str
+    target: str
+    summary: str
+    source: Source
+
+    @property
+    def full_name(self) -> str:
+        """`distribution/name`, for messages."""
         return f"{self.source.distribution}/{self.name}"

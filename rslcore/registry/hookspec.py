@@ -29,7 +29,7 @@ hookimpl = cast("Callable[[F], F]", pluggy.HookimplMarker("rslcore"))
 
 @hookspec
 def rslcore_register(registry: Registrar) -> None:
-    """Declare the plugin's components and recipes.
+    """Declare the plugin's components, recipes and commands.
 
     @hookimpl
     def rslcore_register(registry):

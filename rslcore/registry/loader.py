@@ -19,7 +19,7 @@ import pluggy
 
 from rslcore.errors import PluginError
 from rslcore.registry import hookspec
-from rslcore.registry.entries import Entry, Recipe, Source
+from rslcore.registry.entries import Command, Entry, Recipe, Source
 from rslcore.registry.registrar import Registrar
 
 GROUP = "rslcore"
@@ -36,6 +36,7 @@ class PluginRow:
         cause: Why it failed, or where it was left out; empty otherwise.
         entries: Its components; none unless the status is `ok`.
         recipes: Its recipes; none unless the status is `ok`.
+        commands: Its commands; none unless the status is `ok`.
     """
 
     source: Source
@@ -43,6 +44,7 @@ class PluginRow:
     cause: str = ""
     entries: tuple[Entry, ...] = ()
     recipes: tuple[Recipe, ...] = ()
+    commands: tuple[Command, ...] = ()
 
 
 def new_plugin_manager() -> pluggy.PluginManager:
@@ -88,7 +90,8 @@ def load_plugins(manager: pluggy.PluginManager, disabled: Iterable[str] = ()) ->
             cause = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
             rows.append(PluginRow(source, "failed", cause))
             continue
-        rows.append(PluginRow(source, "ok", "", tuple(registrar.entries), tuple(registrar.recipes)))
+        entries, recipes, commands = registrar.entries, registrar.recipes, registrar.commands
+        rows.append(PluginRow(source, "ok", "", tuple(entries), tuple(recipes), tuple(commands)))
     return rows
 
 
@@ -194,6 +197,7 @@ def _refuse_duplicates(registrar: Registrar, declared: dict[tuple[str, str, str]
     source = registrar.source
     keys = [(source.distribution, entry.kind, entry.name) for entry in registrar.entries]
     keys += [(source.distribution, "recipe", recipe.name) for recipe in registrar.recipes]
+    keys += [(source.distribution, "command", command.name) for command in registrar.commands]
     for key in keys:
         if key in declared:
             raise PluginError(f"{key[1]} '{key[2]}' is already declared by plugin '{declared[key].plugin}' of {key[0]}")

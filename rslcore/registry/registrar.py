@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from rslcore.errors import PluginError
-from rslcore.registry.entries import Entry, Recipe, Source
+from rslcore.registry.entries import Command, Entry, Recipe, Source
 from rslcore.registry.targets import find_target_fault
 
 P = ParamSpec("P")
@@ -49,6 +49,7 @@ class Registrar:
         self.source = source
         self.entries: list[Entry] = []
         self.recipes: list[Recipe] = []
+        self.commands: list[Command] = []
 
     @_in_words
     def add_algorithm(self, name: str, *, factory: str, config: str, summary: str) -> None:
@@ -96,14 +97,24 @@ class Registrar:
         self._add("extension", name, factory, config, summary)
 
     @_in_words
-    def add_recipe(self, name: str, *, file: str, summary: str) -> None:
-        """Declare a recipe. `file` is `package:path/inside/it.yaml`."""
+    def add_recipe(self, name: str, *, file: str = "", function: str = "", summary: str) -> None:
+        """Declare a recipe: a file, `package:path/inside/it.yaml`, or a function, `module:function` (see `Recipe`)."""
         self._check_name("recipe", name, [recipe.name for recipe in self.recipes])
-        module, separator, path = file.partition(":")
-        spec = importlib.util.find_spec(module) if separator else None
-        if spec is None or spec.origin is None or not (Path(spec.origin).parent / path).is_file():
+        if bool(file) == bool(function):
+            raise PluginError(f"recipe '{name}': give it a file or a function, one of the two")
+        if function and (fault := find_target_fault(function)):
+            raise PluginError(f"recipe '{name}': the function {fault}")
+        if file and not _is_package_file(file):
             raise PluginError(f"recipe '{name}': there is no file '{file}' (written as 'package:path.yaml')")
-        self.recipes.append(Recipe(name, module, path, summary, self.source))
+        self.recipes.append(Recipe(name, file, function, summary, self.source))
+
+    @_in_words
+    def add_command(self, name: str, *, target: str, summary: str) -> None:
+        """Declare a command of `rslcore`: `module:attribute` of a `click.Command`, imported when it is called."""
+        self._check_name("command", name, [command.name for command in self.commands])
+        if fault := find_target_fault(target):
+            raise PluginError(f"command '{name}': the target {fault}")
+        self.commands.append(Command(name, target, summary, self.source))
 
     def _add(self, kind: str, name: str, factory: str, config: str, summary: str) -> None:
         self._check_name(kind, name, [entry.name for entry in self.entries if entry.kind == kind])
@@ -117,3 +128,9 @@ class Registrar:
             raise PluginError(f"{kind} '{name}': a name is lower-case letters, digits, '_' and '-', after a letter")
         if name in taken:
             raise PluginError(f"{kind} '{name}' is declared twice")
+
+
+def _is_package_file(file: str) -> bool:
+    module, separator, path = file.partition(":")
+    spec = importlib.util.find_spec(module) if separator else None
+    return spec is not None and spec.origin is not None and (Path(spec.origin).parent / path).is_file()

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import pluggy
 
 from rslcore.errors import AmbiguousNameError, PluginError, PluginFaultError, UnknownNameError, listed, nearest
-from rslcore.registry.entries import KINDS, Entry, Recipe, Source
+from rslcore.registry.entries import KINDS, Command, Entry, Recipe, Source
 from rslcore.registry.loader import PluginRow, disabled_by_environment, load_plugins, new_plugin_manager
 from rslcore.registry.targets import import_target
 
-Named = TypeVar("Named", Entry, Recipe)
+Named = TypeVar("Named", Entry, Recipe, Command)
 
 
 class Registry:
@@ -29,6 +29,7 @@ class Registry:
         self.manager = manager if manager is not None else new_plugin_manager()
         self._entries = [entry for row in plugins for entry in row.entries]
         self._recipes = [recipe for row in plugins for recipe in row.recipes]
+        self._commands = [command for row in plugins for command in row.commands]
 
     @classmethod
     def discover(cls, disabled: Iterable[str] = ()) -> Registry:
@@ -72,6 +73,14 @@ class Registry:
         """The recipe with a bare name or `distribution/name`; raises as `find` does."""
         return self._pick("recipe", name, self.recipes())
 
+    def commands(self) -> list[Command]:
+        """What plugins add to the command line, by name."""
+        return sorted(self._commands, key=lambda command: command.name)
+
+    def find_command(self, name: str) -> Command:
+        """The command with a bare name; raises as `find` does."""
+        return self._pick("command", name, self.commands())
+
     def config_class(self, kind: str, name: str) -> type[Any]:
         """Import the config class of a component.
 
@@ -93,13 +102,23 @@ class Registry:
         entry = self.find(kind, name)
         return self._import(entry, entry.factory)
 
-    def _import(self, entry: Entry, target: str) -> Any:
+    def recipe_function(self, recipe: Recipe) -> Any:
+        """Import what computes a recipe; raises `PluginError` if it does not import."""
+        return self._import(recipe, recipe.function)
+
+    def command(self, name: str) -> Any:
+        """Import a command of a plugin; raises as `find`, or `PluginError` if it does not import."""
+        command = self.find_command(name)
+        return self._import(command, command.target)
+
+    def _import(self, entry: Entry | Recipe | Command, target: str) -> Any:
+        kind = entry.kind if isinstance(entry, Entry) else type(entry).__name__.lower()
         try:
             return import_target(target)
         except PluginFaultError as error:
-            raise PluginFaultError(f"{entry.kind} '{entry.name}' of {entry.source}: {error}") from error.__cause__
+            raise PluginFaultError(f"{kind} '{entry.name}' of {entry.source}: {error}") from error.__cause__
         except PluginError as error:
-            raise PluginError(f"{entry.kind} '{entry.name}' of {entry.source}: {error}") from error
+            raise PluginError(f"{kind} '{entry.name}' of {entry.source}: {error}") from error
 
     def _pick(self, kind: str, name: str, candidates: list[Named]) -> Named:
         found = [item for item in candidates if name in (item.name, item.full_name)]

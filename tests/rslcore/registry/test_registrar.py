@@ -34,3 +34,22 @@ def test_add_recipe_without_its_file_is_refused(registrar, file):
     message = f"recipe 'r': there is no file '{file}' (written as 'package:path.yaml')"
     with pytest.raises(PluginError, match=f"^{re.escape(message)}$"):
         registrar.add_recipe("r", file=file, summary="")
+
+
+@pytest.mark.parametrize("given", [{}, {"file": "rslcore:x.yaml", "function": "json:loads"}])
+def test_add_recipe_is_given_a_file_or_a_function(registrar, given):
+    with pytest.raises(PluginError, match="^recipe 'r': give it a file or a function, one of the two$"):
+        registrar.add_recipe("r", summary="", **given)
+
+
+def test_add_recipe_and_command_without_their_target_is_refused(registrar):
+    with pytest.raises(PluginError, match="^recipe 'r': the function 'json:load_it': module 'json' has no 'load_it'"):
+        registrar.add_recipe("r", function="json:load_it", summary="")
+    with pytest.raises(PluginError, match="^command 'c': the target 'nothing_here:x': there is no module 'nothing_her"):
+        registrar.add_command("c", target="nothing_here:x", summary="")
+
+
+def test_add_command_twice_is_refused(registrar):
+    registrar.add_command("c", target="json:loads", summary="")
+    with pytest.raises(PluginError, match="^command 'c' is declared twice$"):
+        registrar.add_command("c", target="json:dumps", summary="")

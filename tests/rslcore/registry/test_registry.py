@@ -34,7 +34,7 @@ def test_find_recipe_of_two_distributions_lists_both_spellings(install):
     )
     with pytest.raises(AmbiguousNameError, match=f"^{re.escape(message)}$"):
         registry.find_recipe("fake_recipe")
-    assert registry.find_recipe("fake-rival/fake_recipe").module == "fake_rival"
+    assert registry.find_recipe("fake-rival/fake_recipe").source.distribution == "fake-rival"
 
 
 def test_find_unknown_name_gives_the_nearest_and_the_installed(install):

@@ -1,0 +1,1 @@
+"""A distribution with commands and computed recipes."""
