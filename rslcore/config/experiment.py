@@ -71,4 +71,9 @@ class ExperimentConfig:
     algorithm: AlgorithmComponent = option(attrs.NOTHING, "What learns.")
     storage: StorageComponent = option(attrs.NOTHING, "Where the rollout is kept.")
     loggers: tuple[LoggerComponent, ...] = option((), "Who receives the metrics.")
+    repositories: tuple[str, ...] = option(
+        (),
+        "Git repositories, each by a file or folder in it: commit, status and uncommitted changes of each are recorded "
+        "in the run's folder `git/`.",
+    )
     plugins: PluginsConfig = option(PluginsConfig(), "What the run needs of the installed plugins.")
