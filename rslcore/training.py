@@ -123,7 +123,7 @@ def _build_and_run(
         context = attrs.evolve(context, env=env, spec=env.spec)
         with limited_parameters(device):
             algorithm = build_algorithm(context)
-        loggers = _build_loggers(context) if is_main() else {}
+        loggers = build_loggers(context) if is_main() else {}
         session = RunSession(context, algorithm, loggers, quiet or not is_main())
         if rank():
             seed_everything(config.seed + _SEEDS_OF_A_RANK * rank())
@@ -145,13 +145,13 @@ _SEEDS_OF_A_RANK = 1_000_003
 
 def _env_seed(config: ExperimentConfig, checkpoint: Checkpoint | None) -> int:
     """The seed of the first env of this rank, so that envs are seeded alike however many ranks they are spread over."""
-    num_envs = getattr(config.env.config, "num_envs", _SEEDS_OF_A_RANK)
+    num_envs = getattr(config.env.config, "num_envs", None) or _SEEDS_OF_A_RANK  # None where the env itself knows
     # A resumed run whose envs begin anew must not meet the episodes of its beginning again.
     begun = 0 if checkpoint is None or checkpoint.has_env_of(rank()) else checkpoint.iteration
     return int((config.seed + (begun * num_ranks() + rank()) * num_envs) % 2**31)
 
 
-def _build_loggers(context: Context) -> dict[str, Logger]:
+def build_loggers(context: Context) -> dict[str, Logger]:
     """The loggers by name; a second one of a name has a number."""
     loggers: dict[str, Logger] = {}
     for index, component in enumerate(context.config.loggers):
@@ -193,21 +193,40 @@ def num_steps_per_env(config: ExperimentConfig) -> int:
 
 
 def _run(session: RunSession, runner: Runner, folder: RunFolder) -> TrainingResult:
+    signal_received = learn(session, runner, folder)
+    stopped_by = None
+    if session.stopping and session.iteration < session.total_iterations:
+        stopped_by = next(filter(None, gather(signal_received)), None)
+    return TrainingResult(folder.path, session.iteration, dict(session.metrics), stopped_by)
+
+
+def learn(session: RunSession, runner: Runner, folder: RunFolder | None) -> signal.Signals | None:
+    """Let a runner learn until its session ends: what `train` does once all is built, and a program that builds a run
+    itself.
+
+    Args:
+        session: Told when the run begins and ends.
+        runner: Built with it.
+        folder: Of the run; None for one that leaves nothing on disk.
+
+    Returns:
+        SIGINT or SIGTERM, if this process was sent one; the run has ended after an iteration then, with a checkpoint.
+
+    Raises:
+        RslcoreError: The run cannot go on.
+    """
     with stop_on_signals(session) as received:
         try:
             session.start(folder)
             _learn(session, runner)
             session.finish()
         except LostRankError as error:
-            last = next(reversed(folder.checkpoints().values()), None)
+            last = None if folder is None else next(reversed(folder.checkpoints().values()), None)
             advice = f"the last checkpoint is '{last}'" if last else "there is no checkpoint yet"
             raise LostRankError(f"{error}; {advice}") from error
         finally:
             session.close()
-    stopped_by = None
-    if session.stopping and session.iteration < session.total_iterations:
-        stopped_by = next(filter(None, gather(received[0] if received else None)), None)
-    return TrainingResult(folder.path, session.iteration, dict(session.metrics), stopped_by)
+    return received[0] if received else None
 
 
 def _learn(session: RunSession, runner: Runner) -> None:

@@ -75,8 +75,7 @@ class OnPolicyRunner:
                 },
                 num_steps=self.config.num_steps_per_env * self.env.spec.num_envs,
             )
-            is_last = session.stopping or session.iteration == session.total_iterations
-            if is_last or session.iteration % self.config.save_interval == 0:
+            if session.is_checkpoint_due(self.config.save_interval):
                 session.save_checkpoint(
                     obs,
                     {"episodes": self.episodes.state_dict()},

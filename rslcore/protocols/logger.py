@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rslcore.run.session import IterationRecord, RunSession
 
@@ -33,3 +34,11 @@ class StatefulLogger(Logger, Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`, called before `start` of a run that is resumed."""
+
+
+@runtime_checkable
+class ModelLogger(Logger, Protocol):
+    """A logger that is told of the files that hold the policy, such as one that sends them to a tracking service."""
+
+    def model_saved(self, path: Path) -> None:
+        """A checkpoint, or an exported policy, is on disk and whole. It may be deleted later."""

@@ -58,13 +58,20 @@ class Checkpoint:
         return attrs.evolve(self, ranks=ranks)
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint, for_others: Mapping[str, Any] | None = None) -> None:
     """Write a checkpoint; a crash leaves the old file or the new one.
+
+    Args:
+        path: Of the file.
+        checkpoint: Written there.
+        for_others: Further entries of the file, which rslcore does not read and another program does: plain data and
+            tensors; those that the checkpoint holds too take no more room.
 
     Raises:
         CheckpointError: It cannot be written, as when the disk is full; no part of it is left.
     """
     payload = {
+        **(for_others or {}),
         "schema": SCHEMA,
         "rslcore": __version__,
         "iteration": checkpoint.iteration,

@@ -24,7 +24,7 @@ class Incidents:
     """Reports numbers that went wrong, and saves the evidence of the first time: rank 0 writes, for all.
 
     Attributes:
-        folder: The run's, once it has begun.
+        folder: The run's, once it has begun; None if it leaves nothing on disk.
     """
 
     def __init__(self) -> None:
@@ -42,8 +42,7 @@ class Incidents:
             origin: That rank. All of them call this then; None if this one alone does, and saves its own.
         """
         clauses = list(found)
-        assert self.folder is not None, "a run has no incidents before it begins"
-        last = next(reversed(self.folder.checkpoints().values()), None)
+        last = None if self.folder is None else next(reversed(self.folder.checkpoints().values()), None)
         advice = f"the last checkpoint is {last}" if last else "there is no checkpoint yet"
         saved = self._save(iteration, clauses, evidence, origin)
         return BadNumbersError(f"iteration {iteration}: {', then '.join(clauses)}; the run ends here, {advice}{saved}")
@@ -67,9 +66,8 @@ class Incidents:
             return ""
         self._saved = True
         collected = _collected(evidence, origin)
-        if not is_main():
+        if not is_main() or self.folder is None:
             return ""
-        assert self.folder is not None, "a run has no incidents before it begins"
         path = self.folder.evidence_path(iteration)
         try:
             if isinstance(collected, RuntimeError):

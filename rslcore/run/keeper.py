@@ -8,6 +8,7 @@ import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 
@@ -36,6 +37,33 @@ class Best:
 class _Unsaved:
     checkpoint: Checkpoint
     error: CheckpointError
+
+
+class Keeper(Protocol):
+    """Decides when a run is saved, and saves it: `CheckpointKeeper`, or what a program has in its place."""
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """The run goes on from a checkpoint."""
+
+    def start(self, folder: RunFolder) -> None:
+        """The run begins, in this folder."""
+
+    def is_due(self, iteration: int, interval: int) -> bool:
+        """Whether a checkpoint is to be written after this iteration, if it is not the last one, which always is.
+
+        Args:
+            iteration: Number of iterations done.
+            interval: Iterations between two checkpoints, as the run's config has it.
+        """
+
+    def best_with(self, iteration: int, metrics: Mapping[str, float]) -> Best | None:
+        """Where the run was best, an iteration with these metrics included; None if that is not known."""
+
+    def write(self, checkpoint: Checkpoint, best: Best | None) -> Path | None:
+        """Write a checkpoint; its path, or None if it was not written. Does not raise where it cannot be."""
+
+    def finish(self) -> None:
+        """The run has ended well. Raises CheckpointError if what it has learned last is not saved."""
 
 
 class CheckpointKeeper:
@@ -71,6 +99,10 @@ class CheckpointKeeper:
             path = folder.checkpoint_path(self._best.iteration)
             if path.is_file():
                 self._mark_best(path)
+
+    def is_due(self, iteration: int, interval: int) -> bool:
+        """After every `interval` iterations."""
+        return iteration % interval == 0
 
     def best_with(self, iteration: int, metrics: Mapping[str, float]) -> Best | None:
         """Where the run was best, an iteration with these metrics included; None if that is not known yet."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from rslcore.protocols import Logger, StatefulLogger
+from rslcore.protocols import Logger, ModelLogger, StatefulLogger
 from rslcore.registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -32,9 +33,14 @@ class Listeners:
         for name in list(self._loggers):
             self._call(name, method, *arguments)
 
+    def model_saved(self, path: Path) -> None:
+        """Tell those loggers that ask for it of a file that holds the policy."""
+        for name in self._names_of(ModelLogger):
+            self._call(name, "model_saved", path)
+
     def logger_states(self) -> dict[str, Any]:
         """What those loggers that have a state want back, by name; of one that was left out, what it wanted last."""
-        for name in self._stateful():
+        for name in self._names_of(StatefulLogger):
             state = self._call(name, "state_dict")
             if state is not None:
                 self._states[name] = state
@@ -43,7 +49,7 @@ class Listeners:
     def load_logger_states(self, states: Mapping[str, Any]) -> None:
         """The inverse of `logger_states`, before they are told that the run begins."""
         self._states = dict(states)
-        for name in self._stateful():
+        for name in self._names_of(StatefulLogger):
             if name in states:
                 self._call(name, "load_state_dict", states[name])
 
@@ -63,8 +69,8 @@ class Listeners:
                 )
                 self._silenced.add(implementation.plugin)
 
-    def _stateful(self) -> list[str]:
-        return [name for name, logger in self._loggers.items() if isinstance(logger, StatefulLogger)]
+    def _names_of(self, protocol: type[Any]) -> list[str]:
+        return [name for name, logger in self._loggers.items() if isinstance(logger, protocol)]
 
     def _call(self, name: str, method: str, *arguments: Any) -> Any:
         try:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import re
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
 
-from rslcore.errors import CheckpointError
+from rslcore.errors import CheckpointError, UnsafeContentError
 
 _LABEL = b"sha256:"
 _COMMENT_SIZE = len(_LABEL) + 2 * hashlib.sha256().digest_size
@@ -47,7 +46,8 @@ def read_payload(path: Path) -> tuple[Any, bool]:
         The payload, and whether there was a checksum.
 
     Raises:
-        CheckpointError: The file cannot be read, is damaged, or holds more than plain data and tensors.
+        CheckpointError: The file cannot be read, or is damaged.
+        UnsafeContentError: It holds more than plain data and tensors; says what.
     """
     try:
         with path.open("rb") as file:
@@ -112,14 +112,23 @@ def _parse(file: BinaryIO, path: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f" ({named[1]})" if named else ""
-        raise CheckpointError(
+        named = ", ".join(_unsafe_names(file))
+        what = f" ({named})" if named else ""
+        raise UnsafeContentError(
             f"'{path}' is damaged, or holds more than plain data and tensors{what}; it was not loaded, since that "
             "might execute something"
         ) from error
     except Exception as error:  # torch raises many kinds, by the place of the damage
         raise _damaged(path, f"torch cannot read it ({type(error).__name__})") from error
+
+
+def _unsafe_names(file: BinaryIO) -> list[str]:
+    """The classes and functions that a file names beside those of plain data and tensors; they are not imported."""
+    try:
+        file.seek(0)
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
+    except Exception:  # a damaged file has no names
+        return []
 
 
 def _damaged(path: Path, reason: str) -> CheckpointError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -17,9 +18,10 @@ from rslcore.metrics import to_floats
 from rslcore.protocols import Algorithm, Logger
 from rslcore.run.agreement import check_same_modules
 from rslcore.run.checkpoint import Checkpoint
+from rslcore.run.code_state import record_code_state
 from rslcore.run.folder import RunFolder
 from rslcore.run.incident import Incidents
-from rslcore.run.keeper import CheckpointKeeper
+from rslcore.run.keeper import Best, CheckpointKeeper, Keeper
 from rslcore.run.listeners import Listeners
 from rslcore.run.local_state import LocalState, restore_local_state, save_local_state
 from rslcore.run.provenance import Provenance, continued, dump_history
@@ -57,8 +59,10 @@ class RunSession:
         algorithm: Whose state is saved.
         loggers: Who receives the metrics, by name; on rank 0 only.
         quiet: Whether nothing is printed.
+        keeper: Decides when the run is saved, and saves it; by default as the config says.
 
     Attributes:
+        total_iterations: Number of iterations at which the run ends.
         stop_requested: To be set by whoever wants the run to end after this iteration, on any rank.
         incidents: To which is reported if numbers go wrong.
         kept_steps: The steps of the rollout, to be saved then; None if the runner keeps none.
@@ -71,6 +75,7 @@ class RunSession:
         algorithm: Algorithm,
         loggers: Mapping[str, Logger],
         quiet: bool = False,
+        keeper: Keeper | None = None,
     ) -> None:
         assert context.env is not None, "a session is of a run, which has an env"
         self.config = config = context.config
@@ -86,11 +91,12 @@ class RunSession:
         self._algorithm = algorithm
         self._env = context.env
         self._device = context.device
+        self._registry = context.registry
         self._listeners = Listeners(loggers, context.registry)
         self._history: tuple[Provenance, ...] = (Provenance.of(config, context.registry),)
         self._runner_state: Mapping[str, Any] = {}
         self._local = LocalState()
-        self._keeper = CheckpointKeeper(config)
+        self._keeper: Keeper = keeper if keeper is not None else CheckpointKeeper(config)
         self.incidents = Incidents()
         self.kept_steps: KeptSteps | None = None
         self._updates = UpdateWatch(algorithm, self.incidents, config.on_bad_numbers == "stop")
@@ -98,8 +104,14 @@ class RunSession:
         self._resumed_elapsed = 0.0
         self._clock = time.perf_counter()
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on where a checkpoint stopped: the algorithm, and the env if it can.
+    def restore(self, checkpoint: Checkpoint, *, with_envs: bool = True, with_loggers: bool = True) -> None:
+        """Go on where a checkpoint stopped.
+
+        Args:
+            checkpoint: Of the same algorithm.
+            with_envs: Whether the envs go on too, if they can, and what belongs to their episodes; a program that has
+                envs at hand goes on with those.
+            with_loggers: Whether loggers go on with what they have of that run; otherwise they begin one of their own.
 
         Raises:
             CheckpointError: The checkpoint does not fit the algorithm.
@@ -110,10 +122,30 @@ class RunSession:
         self.elapsed = self._resumed_elapsed = checkpoint.progress["elapsed"]
         self._keeper.restore(checkpoint)
         self._runner_state = checkpoint.progress["runner"]
-        (now,) = self._history
+        now = self._history[-1]
         self._history = continued(checkpoint.history, attrs.evolve(now, since_iteration=checkpoint.iteration))
-        self._listeners.load_logger_states(checkpoint.progress.get("loggers", {}))
-        self._local = restore_local_state(checkpoint, self._algorithm, self._env, self.config.env.name, self._device)
+        if with_loggers:
+            self._listeners.load_logger_states(checkpoint.progress.get("loggers", {}))
+        if with_envs:
+            self._local = restore_local_state(
+                checkpoint, self._algorithm, self._env, self.config.env.name, self._device
+            )
+
+    def go_on(self, iterations: int, loggers: Mapping[str, Logger], obs: TensorDict) -> None:
+        """Prepare for more iterations in the hands of a program that learns a run in several pieces; `start` begins.
+
+        Args:
+            iterations: How many more.
+            loggers: Who receives the metrics, as at the beginning; they go on where those before have ended.
+            obs: Observations `[N, ...]` to act on first, of the running episodes.
+        """
+        states = self._listeners.logger_states()
+        self._listeners = Listeners(loggers, self._registry)
+        self._listeners.load_logger_states(states)
+        self.total_iterations = self.iteration + iterations
+        self.stop_requested = self.stopping = False
+        self._first_iteration, self._resumed_elapsed = self.iteration, self.elapsed
+        self._local = LocalState(obs=obs, runner=self._local.runner)
 
     def first_observations(self) -> TensorDict:
         """Observations `[N, ...]` to act on first: of the episodes that a resumed run goes on with, or of new ones."""
@@ -140,16 +172,18 @@ class RunSession:
         assert self._folder is not None, "a run has no folder before it begins"
         return self._folder
 
-    def start(self, folder: RunFolder) -> None:
-        """Tell loggers and plugins that the run begins, in this folder, and note there what it is made with.
+    def start(self, folder: RunFolder | None) -> None:
+        """Tell loggers and plugins that the run begins, in this folder, and note there what it is made with: plugins,
+        and the state of the code.
 
-        The clock starts.
+        The clock starts. A run without a folder, in the hands of a program, leaves nothing on disk.
         """
         self._folder = self.incidents.folder = folder
-        if is_main():
+        if is_main() and folder is not None:
             folder.clean()
             self._keeper.start(folder)
             folder.write_plugins(dump_history(self._history))
+            record_code_state(folder.path, self.config.repositories, self.iteration)
             self._listeners.tell("start", self)
             self._listeners.emit("rslcore_run_started", session=self)
         if self._local.rng is not None:
@@ -187,6 +221,15 @@ class RunSession:
         steps = {} if self.kept_steps is None else self.kept_steps.state_dict()
         return {**steps, "columns": saved_columns(self._algorithm)}
 
+    def is_checkpoint_due(self, interval: int) -> bool:
+        """Whether the runner is to call `save_checkpoint` after this iteration, as it is after the last one.
+
+        Args:
+            interval: Iterations between two checkpoints.
+        """
+        is_last = self.stopping or self.iteration == self.total_iterations
+        return is_last or self._keeper.is_due(self.iteration, interval)
+
     def save_checkpoint(
         self, obs: TensorDict, runner_state: Mapping[str, Any], local_runner_state: Mapping[str, Any]
     ) -> None:
@@ -200,21 +243,40 @@ class RunSession:
         Raises:
             RankError: The ranks no longer have the same modules.
         """
+        self._runner_state, self._local = runner_state, LocalState(obs=obs, runner=local_runner_state)
+        best = self._keeper.best_with(self.iteration, self.metrics) if is_main() else None
+        checkpoint = self.checkpoint(best)
+        if checkpoint is None:
+            return
+        path = self._keeper.write(checkpoint, best)
+        if path is not None:
+            self.model_saved(path)
+            self._listeners.emit("rslcore_checkpoint_saved", session=self, path=path)
+
+    def checkpoint(self, best: Best | None = None) -> Checkpoint | None:
+        """The run as it is, on rank 0; None on others.
+
+        Args:
+            best: Where it was best.
+
+        Raises:
+            RankError: The ranks no longer have the same modules.
+        """
         algorithm = self._algorithm.state_dict()
         check_same_modules(algorithm)
-        local = save_local_state(self._algorithm, self._env, obs, local_runner_state, self._device)
+        obs, runner = self._local.obs, self._local.runner
+        local = {} if obs is None else save_local_state(self._algorithm, self._env, obs, runner, self._device)
         ranks = gather_on_main(local)
         if not is_main():
-            return
-        best = self._keeper.best_with(self.iteration, self.metrics)
+            return None
         progress = {
             "total_steps": self.total_steps,
             "elapsed": self.elapsed,
-            "runner": dict(runner_state),
+            "runner": dict(self._runner_state),
             "best": best and attrs.asdict(best),
             "loggers": self._listeners.logger_states(),
         }
-        checkpoint = Checkpoint(
+        return Checkpoint(
             iteration=self.iteration,
             config=unstructure(self.config),
             env_spec=self._env.spec,
@@ -223,9 +285,10 @@ class RunSession:
             progress=progress,
             ranks=tuple(ranks),
         )
-        path = self._keeper.write(checkpoint, best)
-        if path is not None:
-            self._listeners.emit("rslcore_checkpoint_saved", session=self, path=path)
+
+    def model_saved(self, path: Path) -> None:
+        """Tell the loggers of a file that holds the policy, such as an exported one; of checkpoints they are told."""
+        self._listeners.model_saved(path)
 
     def finish(self) -> None:
         """Tell plugins that the run ended well.

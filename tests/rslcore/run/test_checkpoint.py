@@ -132,11 +132,11 @@ def test_load_incomplete_payload(saved):
 def test_load_executes_nothing(tmp_path, form):
     path = tmp_path / "model_1.pt"
     write_hostile(path, tmp_path / "executed", form)
-    reason = "is damaged, or holds more than plain data and tensors (getattr); it was not loaded, since that might "
-    reason += "execute something"
+    reason = r"is damaged, or holds more than plain data and tensors \(builtins\.getattr, pathlib[^)]*\); it was not "
+    reason += "loaded, since that might execute something"
     if form == "pickle":
         reason = "is damaged, truncated or no checkpoint: it does not begin as a checkpoint does"
-    with pytest.raises(CheckpointError, match=f"^'{path}' {re.escape(reason)}$"):
+    with pytest.raises(CheckpointError, match=f"^'{path}' {reason}$"):
         load_checkpoint(path)
     assert not (tmp_path / "executed").exists()
     with contextlib.suppress(RuntimeError):  # a bare pickle is executed before torch sees that it is no more than that

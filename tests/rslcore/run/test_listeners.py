@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +74,20 @@ def test_state_that_cannot_be_told_is_the_one_of_before(listeners_of):
     assert listeners.logger_states() == {"wandb": {"id": 1}}
     logger.fails_in = "state_dict"
     assert listeners.logger_states() == {"wandb": {"id": 1}}
+
+
+class Uploading(Counting):
+    """Asks for models too."""
+
+    def model_saved(self, path):
+        self._note(f"model_saved {path}")
+
+
+def test_models_are_told_to_those_who_ask_for_them(listeners_of):
+    plain, uploading, failing = Counting(), Uploading(), Uploading("model_saved run/model_1.pt")
+    listeners = listeners_of(plain=plain, uploading=uploading, failing=failing)
+    for iteration in (1, 2):
+        listeners.model_saved(Path(f"run/model_{iteration}.pt"))
+    assert plain.calls == []
+    assert uploading.calls == ["model_saved run/model_1.pt", "model_saved run/model_2.pt"]
+    assert failing.calls == ["model_saved run/model_1.pt", "close"]
