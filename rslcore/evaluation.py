@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from tensordict import TensorDict
 from torch import Tensor
 
-from rslcore.config import ExperimentConfig, structure, unstructure
+from rslcore.config import ExperimentConfig, override_config, structure, unstructure
 from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
 from rslcore.distributed import alone
-from rslcore.errors import CheckpointError, listed
+from rslcore.errors import CheckpointError, ConfigError, Problem, listed
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config
 from rslcore.run.compatibility import check_plugins
@@ -36,22 +36,41 @@ if TYPE_CHECKING:
     from rslcore.protocols import Algorithm, Env, EnvStep
 
 
+@attrs.frozen
+class Origin:
+    """The checkpoint that a policy was loaded from.
+
+    Attributes:
+        path: The file.
+        iteration: Its iteration.
+        made_with: The plugins and versions that wrote it.
+    """
+
+    path: Path
+    iteration: int
+    made_with: Provenance
+
+
 class InferencePolicy:
     """A trained policy: deterministic, normalizers included.
 
     Args:
         algorithm: In evaluation mode, with its state loaded.
         context: What the algorithm was built with.
+        origin: Where its state is from.
 
     Attributes:
         spec: Of the env that the policy was trained in: its observation groups and actions.
         device: Where the policy is.
+        algorithm: What acts.
+        origin: The checkpoint that it was loaded from; None if it was part of another one, or never in one.
     """
 
-    def __init__(self, algorithm: Algorithm, context: Context) -> None:
+    def __init__(self, algorithm: Algorithm, context: Context, origin: Origin | None = None) -> None:
         self.spec = context.env_spec
         self.device = context.device
-        self._algorithm = algorithm
+        self.algorithm = algorithm
+        self.origin = origin
         self._config = context.config
         self._made_with = Provenance.of(context.config, context.registry)
 
@@ -81,7 +100,7 @@ class InferencePolicy:
                 raise ValueError(f"observation group '{name}' should be [{expected}], it is {list(group.shape)}")
             groups[name] = group
         batch = TensorDict(groups, batch_size=[len(next(iter(groups.values())))])
-        return self._algorithm.act_inference(batch)
+        return self.algorithm.act_inference(batch)
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
@@ -95,10 +114,10 @@ class InferencePolicy:
             others = {other: row for other, row in rows.items() if other != name}
             try:
                 with torch.no_grad():
-                    self._algorithm.act_inference(TensorDict(others, batch_size=[1]))
+                    self.algorithm.act_inference(TensorDict(others, batch_size=[1]))
             except Exception:  # whatever the plugins that read it raise
                 needed.append(name)
-        self._algorithm.reset()
+        self.algorithm.reset()
         return tuple(needed)
 
     def reset(self, dones: Any = None) -> None:
@@ -107,15 +126,15 @@ class InferencePolicy:
         Without `dones`, and where the policy is called with another number of rows than before, it forgets all.
         """
         flags = None if dones is None else torch.as_tensor(dones, device=self.device).bool().reshape(-1)
-        self._algorithm.reset(flags)
+        self.algorithm.reset(flags)
 
     def local_state_dict(self) -> dict[str, Any]:
         """What the policy remembers of the running episodes."""
-        return self._algorithm.local_state_dict()
+        return self.algorithm.local_state_dict()
 
     def load_local_state_dict(self, state: Mapping[str, Any], same_episodes: bool) -> None:
         """The inverse of `local_state_dict`; without `same_episodes`, what was remembered is left out."""
-        self._algorithm.load_local_state_dict(state, same_episodes)
+        self.algorithm.load_local_state_dict(state, same_episodes)
 
     def state_dict(self) -> dict[str, Any]:
         """The whole policy as plain data and tensors, so that a checkpoint of another run can carry it."""
@@ -123,7 +142,7 @@ class InferencePolicy:
             "config": unstructure(self._config),
             "env_spec": self.spec.to_dict(),
             "made_with": self._made_with.to_dict(),
-            "algorithm": self._algorithm.state_dict(),
+            "algorithm": self.algorithm.state_dict(),
         }
 
     @classmethod
@@ -193,12 +212,12 @@ def load_policy(
         CheckpointError: The checkpoint is damaged, or does not fit the installed plugins.
     """
     registry = registry if registry is not None else default_registry()
-    loaded, config, _ = _load(run, checkpoint, registry)
+    loaded, config, path = _load(run, checkpoint, registry)
     steps = num_steps_per_env(config)
     context = Context(
         registry, config, resolve_device(device), config.seed, steps, spec=loaded.env_spec, restoring=True
     )
-    return _policy(context, loaded.algorithm)
+    return _policy(context, loaded.algorithm, Origin(path, loaded.iteration, loaded.history[-1]))
 
 
 def evaluate(
@@ -208,6 +227,7 @@ def evaluate(
     episodes: int = 100,
     seed: int | None = None,
     device: str | None = None,
+    overrides: Iterable[str] = (),
     registry: Registry | None = None,
 ) -> EvaluationResult:
     """Run a trained policy, deterministically, for whole episodes.
@@ -220,6 +240,7 @@ def evaluate(
         episodes: Number of episodes, at least 1.
         seed: Of the envs; by default another one than training had.
         device: As in a config; that of the run by default.
+        overrides: Of the env, `env.key=value`, where it is to be another one than in training.
         registry: Where components are looked up; the installed plugins by default.
 
     Raises:
@@ -229,6 +250,7 @@ def evaluate(
         raise ValueError(f"episodes should be at least 1, it is {episodes}")
     registry = registry if registry is not None else default_registry()
     loaded, config, path = _load(run, checkpoint, registry, "rslcore eval")
+    config = _with_env(config, list(overrides), registry)
     seed = config.seed + 10_000 if seed is None else seed
     seed_everything(seed)
     context = Context(
@@ -241,9 +263,21 @@ def evaluate(
                 f"{loaded.env_spec.actions}; the env now has {env.spec.observations} and {env.spec.actions}"
             )
         # Built without the env, as on a robot, so that nothing which only training needs is asked for.
-        policy = _policy(attrs.evolve(context, spec=env.spec), loaded.algorithm)
+        policy = _policy(attrs.evolve(context, spec=loaded.env_spec), loaded.algorithm)
         returns, lengths = _play(env, policy, episodes)
     return EvaluationResult(path, loaded.iteration, tuple(returns), tuple(lengths))
+
+
+def _with_env(config: ExperimentConfig, overrides: list[str], registry: Registry) -> ExperimentConfig:
+    """The config with another env; what has been learned fits no other policy or algorithm."""
+    if others := [each for each in overrides if each.partition("=")[0].partition(".")[0] != "env"]:
+        raise ConfigError(
+            [
+                Problem(each.partition("=")[0], "is the run's own; only the env may be changed, by env.key=value")
+                for each in others
+            ]
+        )
+    return override_config(config, overrides, registry) if overrides else config
 
 
 def _load(
@@ -261,12 +295,12 @@ def _load(
     return loaded, config, path
 
 
-def _policy(context: Context, state: Mapping[str, Any]) -> InferencePolicy:
+def _policy(context: Context, state: Mapping[str, Any], origin: Origin | None = None) -> InferencePolicy:
     with alone():  # acting is nothing that ranks do together: one of them may load a policy by itself
         algorithm = build_algorithm(context)
         algorithm.load_state_dict(state)
         algorithm.eval_mode()
-    return InferencePolicy(algorithm, context)
+    return InferencePolicy(algorithm, context, origin)
 
 
 @attrs.frozen

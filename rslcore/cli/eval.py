@@ -11,6 +11,7 @@ from rslcore.cli import registry_of
 
 @click.command(short_help="Play whole episodes with a trained policy.")
 @click.argument("run", metavar="RUN")
+@click.argument("overrides", metavar="[env.KEY=VALUE]...", nargs=-1)
 @click.option(
     "--checkpoint", metavar="latest|best|N|FILE", default="latest", show_default=True, help="Which checkpoint."
 )
@@ -20,13 +21,29 @@ from rslcore.cli import registry_of
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
-    ctx: click.Context, run: str, checkpoint: str, episodes: int, seed: int | None, device: str | None, as_json: bool
+    ctx: click.Context,
+    run: str,
+    overrides: tuple[str, ...],
+    checkpoint: str,
+    episodes: int,
+    seed: int | None,
+    device: str | None,
+    as_json: bool,
 ) -> None:
-    """Evaluate RUN (its folder, a checkpoint in it, or an experiment's folder: its latest run), deterministically."""
+    """Evaluate RUN (its folder, a checkpoint in it, or an experiment's folder: its latest run), deterministically.
+
+    The env is that of training, changed by env.KEY=VALUE.
+    """
     from rslcore.evaluation import evaluate
 
     result = evaluate(
-        run, checkpoint=checkpoint, episodes=episodes, seed=seed, device=device, registry=registry_of(ctx)
+        run,
+        checkpoint=checkpoint,
+        episodes=episodes,
+        seed=seed,
+        device=device,
+        overrides=overrides,
+        registry=registry_of(ctx),
     )
     summary = result.summary()
     if as_json:

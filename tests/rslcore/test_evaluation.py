@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import numpy
 import pytest
@@ -215,3 +216,17 @@ def test_evaluate_builds_the_policy_without_the_env(run, monkeypatch):
     monkeypatch.setattr(evaluation, "build_algorithm", lambda context: built.append(context) or original(context))
     evaluate(run, episodes=1)
     assert [(context.env, context.restoring) for context in built] == [(None, True)]
+
+
+def test_evaluate_in_another_env_than_in_training(run):
+    result = evaluate(run, episodes=3, overrides=["env.num_envs=3", "env.kwargs={max_episode_steps: 7}"])
+    assert max(result.lengths) <= 7
+
+
+def test_evaluate_changes_nothing_but_the_env(run):
+    message = (
+        "2 problems:\n  algorithm.gamma: is the run's own; only the env may be changed, by env.key=value\n"
+        "  seed: is the run's own; only the env may be changed, by env.key=value"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        evaluate(run, overrides=["algorithm.gamma=0.5", "env.num_envs=2", "seed=4"])
