@@ -32,6 +32,16 @@ class TensorboardConfig:
 
 
 @config
+class JsonlConfig:
+    """Metrics as JSON lines."""
+
+
+@config
+class CsvConfig:
+    """Metrics as comma-separated values."""
+
+
+@config
 class WandbConfig:
     """A run of Weights & Biases."""
 
@@ -43,6 +53,9 @@ class WandbConfig:
     notes: str | None = option(None, "What the run is about, in a few words.")
     mode: Literal["online", "offline", "disabled"] | None = option(
         None, "offline: files only, which `wandb sync` sends later; by default WANDB_MODE, or online."
+    )
+    upload_models: bool = option(
+        False, "Whether checkpoints and exported policies are sent too, each once it is saved."
     )
     timeout: float = option(
         20.0,

@@ -1,4 +1,4 @@
-"""Declares the loggers `console`, `tensorboard` and `wandb`."""
+"""Declares the loggers `console`, `tensorboard`, `jsonl`, `csv` and `wandb`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ def rslcore_register(registry: Registrar) -> None:
         factory="rslcore_loggers.tensorboard:TensorboardLogger",
         config="rslcore_loggers.config:TensorboardConfig",
         summary="Scalars as TensorBoard events in the run's folder.",
+    )
+    registry.add_logger(
+        "jsonl",
+        factory="rslcore_loggers.jsonl:JsonlLogger",
+        config="rslcore_loggers.config:JsonlConfig",
+        summary="Metrics as JSON lines in the run's folder.",
+    )
+    registry.add_logger(
+        "csv",
+        factory="rslcore_loggers.csv:CsvLogger",
+        config="rslcore_loggers.config:CsvConfig",
+        summary="Metrics as comma-separated values in the run's folder.",
     )
     registry.add_logger(
         "wandb",

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    SCALARS,
+    EventAccumulator,
+    ScalarEvent,
+)
 from torch.utils.tensorboard import SummaryWriter
 
 from rslcore.context import Context
 from rslcore.run.session import IterationRecord, RunSession
 from rslcore_loggers.config import TensorboardConfig
 
+BY_TIME = ("Train/mean_reward", "Train/mean_episode_length")
+"""Metrics that are written against the seconds of training too, as `<metric>/time`."""
+
 
 class TensorboardLogger:
-    """Writes every metric against the iteration.
+    """Writes every metric against the iteration, and what episodes were like against the seconds of training too.
 
     Args:
         config: The options.
@@ -41,8 +50,15 @@ class TensorboardLogger:
         # Files are read in the order of their names, which begin with the second that they were made in.
         while any(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
             time.sleep(0.05)
-        # What a crashed run logged beyond the checkpoint that it resumes from is hidden.
-        self._writer = SummaryWriter(str(folder), flush_secs=self._flush_interval, purge_step=session.iteration + 1)
+        first = session.iteration + 1
+        by_time = _written_by_time(folder, int(session.elapsed)) if session.iteration else {}
+        # What a crashed run logged beyond the checkpoint that it resumes from is hidden. So is what was written against
+        # later seconds than the number of that iteration: this is written once more.
+        self._writer = SummaryWriter(str(folder), flush_secs=self._flush_interval, purge_step=first)
+        for tag, events in by_time.items():
+            for event in events:
+                if event.step >= first:
+                    self._writer.add_scalar(tag, event.value, event.step, walltime=event.wall_time)
 
     def log(self, record: IterationRecord) -> None:
         """Write the metrics of an iteration, if it is one of those that are written."""
@@ -53,6 +69,9 @@ class TensorboardLogger:
         for name, value in record.metrics.items():
             self._writer.add_scalar(name, value, record.iteration)
         self._writer.add_scalar("Perf/total_steps", record.total_steps, record.iteration)
+        for name in BY_TIME:
+            if name in record.metrics:
+                self._writer.add_scalar(f"{name}/time", record.metrics[name], int(record.elapsed))
 
     def close(self) -> None:
         """Write what is left."""
@@ -66,3 +85,18 @@ def stride(iteration: int, dense_iterations: int) -> int:
     while iteration > step * dense_iterations:
         step *= 10
     return step
+
+
+def _written_by_time(folder: Path, last_second: int) -> dict[str, list[ScalarEvent]]:
+    """What was written against seconds, up to one of them; of each second and of what was written twice the latest."""
+    accumulator = EventAccumulator(str(folder), size_guidance={SCALARS: 0}, purge_orphaned_data=False)
+    accumulator.Reload()
+    written: dict[str, list[ScalarEvent]] = {}
+    for tag in {f"{name}/time" for name in BY_TIME} & set(accumulator.Tags()[SCALARS]):
+        events: list[ScalarEvent] = []
+        for event in accumulator.Scalars(tag):
+            while events and events[-1].step >= event.step:
+                events.pop()
+            events.append(event)
+        written[tag] = [event for event in events if event.step <= last_second]
+    return written

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,11 +16,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rslcore.context import Context
 from rslcore.registry import default_registry
+from rslcore.run.folder import RunFolder
 from rslcore.run.session import IterationRecord
 from rslcore.training import train
-from rslcore_loggers.config import ConsoleConfig
+from rslcore_loggers.config import ConsoleConfig, TensorboardConfig
 from rslcore_loggers.console import ConsoleLogger
-from rslcore_loggers.tensorboard import stride
+from rslcore_loggers.tensorboard import TensorboardLogger, stride
+
+EPISODES = {"Train/mean_reward", "Train/mean_episode_length"}
+BY_TIME = {f"{name}/time" for name in EPISODES}
 
 NAMES = {
     "Loss/surrogate",
@@ -66,7 +71,7 @@ def test_tensorboard_holds_every_metric_of_every_iteration(small_config, tmp_pat
     config = small_config("loggers=[{name: tensorboard}]", "runner.num_steps_per_env=200", recipe="pendulum")
     result = train(config, log_root=tmp_path, quiet=True)
     events = scalars(result.path)
-    assert set(events) == NAMES | {"Train/mean_reward", "Train/mean_episode_length"}
+    assert set(events) == NAMES | EPISODES | BY_TIME
     assert events["Perf/total_steps"] == {1: 800.0, 2: 1600.0}
     assert events["Train/mean_episode_length"] == {1: 200.0, 2: 200.0}
     assert events["Train/mean_reward"][2] == pytest.approx(result.metrics["Train/mean_reward"])
@@ -84,11 +89,8 @@ def test_tensorboard_killed_run_goes_on_with_each_iteration_once(small_config, t
 
     train(small_config("iterations=7", *overrides), resume=folder, quiet=True)
     steps = {tag: [event.step for event in events] for tag, events in read(folder).items()}
-    assert steps == {tag: [1, 2, 3, 4, 5, 6, 7] for tag in steps}
-    assert set(steps) == NAMES - {"Policy/mean_std", "Policy/min_std"} | {
-        "Train/mean_reward",
-        "Train/mean_episode_length",
-    }
+    assert set(steps) == NAMES - {"Policy/mean_std", "Policy/min_std"} | EPISODES | BY_TIME
+    assert steps == {tag: steps[tag] if tag in BY_TIME else [1, 2, 3, 4, 5, 6, 7] for tag in steps}
 
 
 def test_tensorboard_run_that_goes_on_from_an_earlier_checkpoint_hides_what_was_lost(small_config, tmp_path):
@@ -98,6 +100,24 @@ def test_tensorboard_run_that_goes_on_from_an_earlier_checkpoint_hides_what_was_
     events = read(first.path)
     assert [event.step for event in events["Perf/total_steps"]] == [1, 2, 3, 4]
     assert events["Loss/value"][-1].value == pytest.approx(last.metrics["Loss/value"])
+
+
+def test_tensorboard_has_episodes_by_seconds_as_far_as_the_run_went_on_from(tmp_path):
+    def log_run(iteration, elapsed, *records):
+        logger = TensorboardLogger(TensorboardConfig(), None)
+        logger.start(SimpleNamespace(folder=RunFolder(tmp_path), iteration=iteration, elapsed=elapsed))
+        for number, seconds in records:
+            metrics = {"Train/mean_reward": 10.0 * number, "Train/mean_episode_length": 5.0}
+            logger.log(IterationRecord(number, 100, 0, seconds, 0.0, metrics))
+        logger.close()
+
+    log_run(0, 0.0, (1, 30.5), (2, 60.5), (3, 90.5), (4, 120.5))
+    log_run(2, 60.5, (3, 80.5), (4, 100.5))
+    log_run(3, 80.5, (4, 110.5))
+    events = scalars(tmp_path)
+    assert events["Train/mean_reward"] == {1: 10.0, 2: 20.0, 3: 30.0, 4: 40.0}
+    assert events["Train/mean_reward/time"] == {30: 10.0, 60: 20.0, 80: 30.0, 110: 40.0}
+    assert list(events["Train/mean_episode_length/time"]) == [30, 60, 80, 110]
 
 
 def test_tensorboard_closes_its_files(small_config, tmp_path):

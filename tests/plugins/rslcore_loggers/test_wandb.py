@@ -7,7 +7,10 @@ import logging
 import os
 import signal
 import struct
+import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,8 +22,12 @@ from rslcore.run.checkpoint import load_checkpoint
 from rslcore.training import train
 
 wandb = pytest.importorskip("wandb")
+FilesItem = pytest.importorskip("wandb.proto.wandb_internal_pb2").FilesItem
 
 BLOCK = 32768
+
+VIDEO = (107).to_bytes(4, "big") + b"mdat" + b"1" * 99 + (9).to_bytes(4, "big") + b"moov2"
+"""A file that looks like a whole one to those who do not play it."""
 
 
 def read_records(path):
@@ -51,9 +58,15 @@ def read_run(path):
         header=header,
         config={item.key: json.loads(item.value_json) for item in header.config.update if item.key != "_wandb"},
         rows=[
-            {item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
+            {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
             for record in found["history"]
         ],
+        files={
+            item.path: item.policy
+            for record in found.get("files", ())
+            for item in record.files.files
+            if item.path != "requirements.txt"  # W&B's own
+        },
         axes=[(record.metric.glob_name, record.metric.step_metric) for record in found["metric"]],
         exit_code=found["exit"][0].exit.exit_code,
     )
@@ -128,6 +141,170 @@ def test_wandb_without_a_network_records_the_run_in_files(small_config, tmp_path
     assert message.startswith(
         f"Weights & Biases cannot be reached, so the run is recorded in files; `wandb sync {path.parent}` sends them: "
     )
+    assert capfd.readouterr() == ("", "")
+
+
+class Server(BaseHTTPRequestHandler):
+    """As much of W&B's server as a run needs to begin."""
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = request.get("variables", {}).get("name", "")
+        project = {"id": "p", "name": "walking", "entity": {"id": "e", "name": "lab"}}
+        bucket = {"id": "b", "name": name, "displayName": name, "config": "{}", "project": project}
+        answers = {
+            "UpsertBucket": {"upsertBucket": {"bucket": bucket, "inserted": True}},
+            "CreateRunFiles": {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": []}},
+        }
+        answer = json.dumps({"data": answers.get(request.get("operationName"), {})}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def online(monkeypatch):
+    """A server that answers until it is called."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+
+    def leave():
+        if thread.is_alive():
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    yield leave
+    leave()
+
+
+def test_wandb_whose_network_goes_away_goes_on_in_files(small_config, tmp_path, monkeypatch, caplog, online, capfd):
+    def leave_before_the_second(self, iteration, total_iterations):
+        if iteration == 1:
+            online()
+
+    monkeypatch.setattr("rslcore_ppo.ppo.PPO.start_iteration", leave_before_the_second)
+    config = small_config(
+        "iterations=3", "runner.save_interval=1", "loggers=[{name: wandb, timeout: 2, upload_models: true}]"
+    )
+    result = train(config, log_root=tmp_path, quiet=True)
+    assert result.iteration == 3
+    (path,) = result.path.glob("wandb/run-*/*.wandb")
+    (message,) = [record.getMessage() for record in caplog.records if record.name.startswith("rslcore")]
+    assert message == (
+        f"Weights & Biases has not received all of the run in 2 seconds; `wandb sync {path.parent}` sends the rest"
+    )
+    assert [row["iteration"] for row in read_run(path).rows] == [1, 2, 3]
+    assert capfd.readouterr() == ("", "")
+
+
+SERVICE_KILLED = """
+import os, signal
+from pathlib import Path
+from rslcore.config import load_config
+from rslcore.training import train
+from rslcore_ppo.ppo import PPO
+
+def kill_before_the_second(self, iteration, total_iterations):
+    if iteration == 1:
+        for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            if "wandb" in Path(f"/proc/{child}/cmdline").read_text():
+                os.kill(int(child), signal.SIGKILL)
+
+PPO.start_iteration = kill_before_the_second
+loggers = "loggers=[{name: wandb, mode: offline}, {name: jsonl}]"
+overrides = ("iterations=3", "env.num_envs=4", "runner.num_steps_per_env=8", loggers)
+assert train(load_config("cartpole", overrides), log_root=LOG_ROOT, quiet=True).iteration == 3
+"""
+
+
+def test_wandb_whose_own_process_dies_costs_the_logger_and_not_the_run(tmp_path):
+    code = SERVICE_KILLED.replace("LOG_ROOT", repr(str(tmp_path)))
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert ended.returncode == 0
+    warnings = [line for line in ended.stderr.splitlines() if line.startswith("logger")]
+    assert [line.partition(": ")[0] for line in warnings] == ["logger WandbLogger failed and is left out from now on"]
+    (metrics,) = tmp_path.glob("cartpole/*/metrics.jsonl")
+    assert len(metrics.read_text().splitlines()) == 3
+
+
+def test_wandb_sends_each_video_once_when_it_is_whole(small_config, tmp_path, monkeypatch):
+    """A resumed run sends those that came since its checkpoint, and those that were written anew."""
+
+    def film(self, iteration, total_iterations):
+        (folder,) = (tmp_path / "cartpole").iterdir()
+        videos = folder / "videos" / "train"
+        videos.mkdir(parents=True, exist_ok=True)
+        if iteration == 0:
+            (videos / "step-0.mp4").write_bytes(VIDEO)
+        if iteration == 1:
+            (videos / "step-1.mp4").write_bytes(VIDEO[:-1])  # is being written
+        if iteration == 2:
+            (videos / "step-1.mp4").write_bytes(VIDEO)
+            (videos / "step-2.mp4").write_bytes(VIDEO[:-1])  # and never will be whole
+        if iteration == 3:
+            (videos / "step-0.mp4").write_bytes(VIDEO + VIDEO)
+
+    monkeypatch.setattr("rslcore_loggers.wandb.VIDEO_INTERVAL", 0.0)
+    monkeypatch.setattr("rslcore_ppo.ppo.PPO.start_iteration", film)
+    logger = "loggers=[{name: wandb, mode: offline}]"
+    path = train(small_config("iterations=3", logger), log_root=tmp_path, quiet=True).path
+    state = load_checkpoint(path / "model_3.pt").progress["loggers"]["wandb"]
+    assert set(state["videos"]) == {"videos/train/step-0.mp4", "videos/train/step-1.mp4"}
+    train(small_config("iterations=4", logger), resume=path, quiet=True)
+
+    runs = [read_run(file) for file in sorted(path.glob("wandb/offline-run-*/*.wandb"))]
+    sent = [[(row["iteration"], row["video/caption"]) for row in run.rows if "video/path" in row] for run in runs]
+    assert sent == [[(1, "videos/train/step-0.mp4"), (3, "videos/train/step-1.mp4")], [(4, "videos/train/step-0.mp4")]]
+    assert [row["iteration"] for row in runs[0].rows if "Loss/value" in row] == [1, 2, 3]
+    (video,) = [row for row in runs[1].rows if "video/path" in row]
+    (file,) = path.glob(f"wandb/offline-run-*/files/{video['video/path']}")
+    assert file.read_bytes() == VIDEO + VIDEO
+    assert (video["video/_type"], runs[1].files[video["video/path"]]) == ("video-file", FilesItem.NOW)
+
+
+def test_wandb_video_that_cannot_be_sent_costs_itself(small_config, tmp_path, monkeypatch, caplog):
+    def film(self, iteration, total_iterations):
+        (folder,) = (tmp_path / "cartpole").iterdir()
+        if iteration == 0:
+            (folder / "a.mp4").write_bytes(VIDEO)
+            (folder / "gone.mp4").symlink_to(folder / "nowhere")
+            (media,) = folder.glob("wandb/offline-run-*/files")
+            (media / "media").write_text("a file where a folder should be")
+
+    monkeypatch.setattr("rslcore_loggers.wandb.VIDEO_INTERVAL", 0.0)
+    monkeypatch.setattr("rslcore_ppo.ppo.PPO.start_iteration", film)
+    config = small_config("loggers=[{name: wandb, mode: offline}]")
+    path = train(config, log_root=tmp_path, quiet=True).path
+    (message,) = [record.getMessage() for record in caplog.records if record.name.startswith("rslcore")]
+    assert message.startswith(f"the video '{path / 'a.mp4'}' cannot be sent: [Errno ")
+    (file,) = path.glob("wandb/offline-run-*/*.wandb")
+    assert [row["iteration"] for row in read_run(file).rows] == [1, 2]
+
+
+@pytest.mark.parametrize("upload_models", [True, False])
+def test_wandb_sends_models_if_it_is_asked_to_and_the_code_state_always(small_config, tmp_path, upload_models, capfd):
+    """The files of a run whose folder has brackets in its name, which are patterns to wandb."""
+    repository = tmp_path / "walking"
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    config = small_config(
+        "runner.save_interval=1",
+        f"repositories=[{repository}]",
+        f"loggers=[{{name: wandb, mode: offline, upload_models: {str(upload_models).lower()}}}]",
+    )
+    path = train(config, log_root=tmp_path / "logs[1]", quiet=True).path
+    (file,) = path.glob("wandb/offline-run-*/*.wandb")
+    models = ["model_1.pt", "model_2.pt"] if upload_models else []
+    assert read_run(file).files == dict.fromkeys(["git/walking.diff", *models], FilesItem.NOW)
+    for name in ("git/walking.diff", *models):
+        assert (file.parent / "files" / name).samefile(path / name)
     assert capfd.readouterr() == ("", "")
 
 
