@@ -83,7 +83,10 @@ class Transition:
         return linked if step.valid is None else linked & step.valid
 
     def add_to_episode(self, name: str, values: Tensor) -> None:
-        """Add `values [N]` to the running episodes; `Episode/<name>` is the mean of those that ended lately."""
+        """Add `values [N]` to the running episodes; `Episode/<name>` is the mean of those that ended lately.
+
+        A name with a slash is taken as it is.
+        """
         self.step.extras.setdefault("episode", {})[name] = values
 
 

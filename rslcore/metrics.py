@@ -116,7 +116,7 @@ class EpisodeStatistics:
         self._step = 0
         self._valid.fill_(True)
         metrics = self._collect_log()
-        metrics.update({f"Episode/{name}": sums.mean() for name, sums in self._sums.items() if sums.latest})
+        metrics.update({_episode(name): sums.mean() for name, sums in self._sums.items() if sums.latest})
         if self.returns:
             metrics["Train/mean_reward"] = sum(self.returns) / len(self.returns)
             metrics["Train/mean_episode_length"] = sum(self.lengths) / len(self.lengths)
@@ -141,7 +141,7 @@ class EpisodeStatistics:
         for name, values in self._log.items():
             tensors = [value.float().mean() for value in values if isinstance(value, Tensor)]
             mean = torch.stack(tensors).mean() if tensors else sum(map(float, values)) / len(values)
-            means[name if "/" in name else f"Episode/{name}"] = mean
+            means[_episode(name)] = mean
         self._log.clear()
         return to_floats(means)
 
@@ -174,6 +174,11 @@ class EpisodeStatistics:
         self._running_lengths[:] = state["lengths"].numpy()
         for name, running in state["sums"].items():
             self._sums_of(name).running[:] = running.numpy()
+
+
+def _episode(name: str) -> str:
+    """What a quantity of episodes is logged as; a name that has a section keeps it."""
+    return name if "/" in name else f"Episode/{name}"
 
 
 @attrs.frozen

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from rslcore import Batch, Bindings, Extension, Transition
 from rslcore.context import Context
-from rslcore.distributed import sum_over_ranks
 from rslcore.observations import concatenate, join_valid, vector_size
 from rslcore.optim import Adam, ParameterGroup
 from rslcore.protocols import RolloutStorage, Storage
@@ -55,9 +54,13 @@ class Rnd(Extension):
         self.optimizer = Adam([ParameterGroup(self.networks.predictor.parameters(), learning_rate, max_grad_norm=None)])
         self._steps = 0
         self._weight = config.weight
-        self._section = "RND"
+        self._section = "Rnd"
         self._seen: list[tuple[Tensor, Tensor | None]] = []  # of the iteration, and which rows are transitions
-        self._start_sums()
+
+    @property
+    def weight(self) -> float:
+        """The latest weight of the reward, by the schedule."""
+        return self._weight
 
     def bind(self, bindings: Bindings) -> None:
         """Networks and normalizers go into checkpoints, the predictor's optimizer too."""
@@ -66,7 +69,7 @@ class Rnd(Extension):
         self._column = f"{bindings.name}/observation" if self.config.reward_observation == "final" else None
         self._embedding = f"{bindings.name}/embedding" if isinstance(bindings.storage, RolloutStorage) else None
         number = bindings.name.partition("#")[2]
-        self._section = f"RND#{number}" if number else "RND"
+        self._section = f"Rnd#{number}" if number else "Rnd"
 
     def fields(self) -> Mapping[str, TensorSpec]:
         """A column of what was rewarded, where that is learned from, and of a rollout one of the target's outputs."""
@@ -87,8 +90,8 @@ class Rnd(Extension):
             self.networks.reward_scale.update(bonus, step.valid)
             bonus = self.networks.reward_scale(bonus)
         bonus = self._weight * bonus
-        self._bonuses += (bonus if step.valid is None else bonus * step.valid).sum()
-        self._rows += len(bonus) if step.valid is None else step.valid.sum()
+        transition.add_to_episode(f"{self._section}/mean_extrinsic_reward", step.rewards)
+        transition.add_to_episode(f"{self._section}/mean_intrinsic_reward", bonus)
         return rewards + bonus
 
     @torch.no_grad()
@@ -125,12 +128,8 @@ class Rnd(Extension):
             self._seen.clear()
 
     def metrics(self) -> Mapping[str, Tensor]:
-        """The latest weight, and the mean over the iteration of what was added to the rewards."""
-        bonuses, rows = sum_over_ranks(torch.stack([self._bonuses, self._rows]))
-        mean = bonuses / rows
-        self._start_sums()
-        weight = torch.tensor(self._weight, device=mean.device)
-        return {f"{self._section}/weight": weight, f"{self._section}/mean_intrinsic_reward": mean}
+        """The latest weight. Of the episodes that ended lately, the run reports what env and extension rewarded."""
+        return {f"{self._section}/weight": torch.tensor(self._weight, device=self.context.device)}
 
     def state_dict(self) -> dict[str, Any]:
         """Env steps so far, by which the weight goes."""
@@ -150,7 +149,3 @@ class Rnd(Extension):
         scale, sums = self.networks.reward_scale, state["sums"]
         if scale is not None and sums is not None:
             scale.sums.copy_(sums)
-
-    def _start_sums(self) -> None:
-        self._bonuses = torch.zeros((), device=self.context.device)
-        self._rows = torch.zeros((), device=self.context.device)

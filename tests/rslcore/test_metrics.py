@@ -69,12 +69,13 @@ def test_state_round_trip_keeps_the_window(statistics):
 def test_collect_sums_channels_over_episodes(statistics):
     def record(values, **ended):
         row = step([0.0, 0.0], **ended)
-        row.extras["episode"] = {"style": torch.tensor(values)}
+        row.extras["episode"] = {"style": torch.tensor(values), "Own/style": torch.tensor(values)}
         statistics.record(row)
 
     record([1.0, 10.0])
     record([2.0, 20.0], terminated=(False, True))
-    assert statistics.collect()["Episode/style"] == 30.0
+    collected = statistics.collect()
+    assert (collected["Episode/style"], collected["Own/style"]) == (30.0, 30.0)
     statistics.record(step([0.0, 0.0]))  # a step without the channel adds nothing
     record([3.0, 99.0], terminated=(True, False), valid=(True, False))
     assert statistics.collect()["Episode/style"] == (30.0 + 6.0) / 2

@@ -131,7 +131,7 @@ def test_shape_reward_follows_the_schedule_by_env_step(build):
     extension = build(weight=0.5, weight_schedule=schedule_class(**schedule))
     rewards = [shape(extension, [[0.0, 1.0], [0.0, 0.0]])[0].item() for _ in range(4)]
     assert rewards == [2.0, 2.0, 3.0, 3.0]
-    assert extension.metrics()["RND/weight"].item() == 1.0
+    assert extension.metrics()["Rnd/weight"].item() == 1.0
 
 
 def test_shape_reward_normalized_is_divided_by_the_spread_of_the_discounted_sum(build):
@@ -150,13 +150,11 @@ def test_shape_reward_normalized_without_any_spread_is_left(build):
     torch.testing.assert_close(shape(extension, [[0.0, 1.0], [1.0, 0.0]]), torch.tensor([2.0, 2.0]))
 
 
-def test_shape_reward_rows_that_are_no_transitions_leave_sums_and_metrics(build):
+def test_shape_reward_rows_that_are_no_transitions_leave_the_sums(build):
     extension = build(weight=1.0, reward_normalization=True)
     shape(extension, [[0.0, 2.0], [0.0, 1.0]])
-    extension.metrics()
-    rewards = shape(extension, [[0.0, 1.0], [0.0, 9.0]], valid=[True, False])
+    shape(extension, [[0.0, 1.0], [0.0, 9.0]], valid=[True, False])
     torch.testing.assert_close(extension.networks.reward_scale.sums, torch.tensor([0.99 * 4.0 + 2.0, 2.0]))
-    torch.testing.assert_close(extension.metrics()["RND/mean_intrinsic_reward"], rewards[0] - 1.0)
 
 
 @pytest.mark.parametrize("choice", ["final", "next"])
@@ -270,14 +268,14 @@ def test_after_update_merges_the_transitions_into_the_statistics(build, storage,
     torch.testing.assert_close(shape(extension, [[2.0, 0.01], [2.0, 0.0]]), torch.tensor([3.0, 1.0]))
 
 
-def test_metrics_are_those_of_the_iteration(build):
-    extension = build(weight=0.1)
-    shape(extension, [[3.0, 4.0], [0.0, 1.0]])
-    shape(extension, [[0.0, 0.0], [0.0, 0.0]])
-    metrics = extension.metrics()
-    assert metrics["RND/mean_intrinsic_reward"].item() == pytest.approx((1.0 + 0.2) / 4)
-    shape(extension, [[0.0, 1.0], [0.0, 1.0]])
-    assert extension.metrics()["RND/mean_intrinsic_reward"].item() == pytest.approx(0.2)
+def test_shape_reward_adds_what_env_and_extension_give_to_the_episode(build):
+    made = transition([[3.0, 4.0], [0.0, 1.0]])
+    build(weight=0.1).shape_reward(made, made.step.rewards)
+    added = {name: values.tolist() for name, values in made.step.extras["episode"].items()}
+    assert added == {
+        "Rnd/mean_extrinsic_reward": [1.0, 1.0],
+        "Rnd/mean_intrinsic_reward": pytest.approx([1.0, 0.2]),
+    }
 
 
 @pytest.mark.parametrize(
@@ -302,10 +300,15 @@ def test_groups_are_concatenated(build):
 
 def test_train_with_two_of_them_saves_both_apart(small_config, tmp_path):
     extensions = "[{name: rnd, weight: 0.1, state_normalization: true}, {name: rnd, weight: 0.2, num_outputs: 3}]"
-    result = train(small_config(f"algorithm.extensions={extensions}"), log_root=tmp_path, quiet=True)
-    assert {"Loss/rnd", "Loss/rnd#2", "RND/mean_intrinsic_reward", "RND#2/mean_intrinsic_reward"} <= set(result.metrics)
-    assert result.metrics["RND/weight"] == pytest.approx(0.1)
-    assert result.metrics["RND#2/weight"] == pytest.approx(0.2)
+    overrides = ("runner.num_steps_per_env=64", f"algorithm.extensions={extensions}")
+    result = train(small_config(*overrides), log_root=tmp_path, quiet=True)
+    assert {"Loss/rnd", "Loss/rnd#2"} <= set(result.metrics)
+    ours = [result.metrics[f"{name}/mean_intrinsic_reward"] for name in ("Rnd", "Rnd#2")]
+    assert 0.0 < ours[0] != ours[1] > 0.0
+    theirs = [result.metrics[f"{name}/mean_extrinsic_reward"] for name in ("Rnd", "Rnd#2")]
+    assert theirs == [result.metrics["Train/mean_reward"]] * 2
+    assert result.metrics["Rnd/weight"] == pytest.approx(0.1)
+    assert result.metrics["Rnd#2/weight"] == pytest.approx(0.2)
     state = load_checkpoint(result.path / "model_2.pt").algorithm
     assert {"policy", "rnd", "rnd#2"} == set(state["modules"])
     assert state["modules"]["rnd"]["module"]["state_normalizer.count"] > 0
@@ -325,14 +328,14 @@ def test_train_resumed_goes_on_with_everything_that_was_saved(small_config, tmp_
     options = f"state_normalization: true, reward_normalization: true, weight_schedule: {schedule}"
     overrides = (f"algorithm.extensions=[{{name: rnd, {options}}}]",)
     first = train(small_config(*overrides), log_root=tmp_path, quiet=True)
-    assert first.metrics["RND/weight"] == pytest.approx(0.1)
+    assert first.metrics["Rnd/weight"] == pytest.approx(0.1)
     checkpoint = load_checkpoint(first.path / "model_2.pt")
     saved = checkpoint.algorithm
     assert saved["extensions"]["rnd"] == {"steps": 16}
     assert checkpoint.ranks[0]["algorithm"]["extensions"]["rnd"]["sums"].shape == (4,)
 
     second = train(small_config(*overrides, "iterations=3"), resume=first.path, quiet=True)
-    assert second.metrics["RND/weight"] == pytest.approx(0.7)
+    assert second.metrics["Rnd/weight"] == pytest.approx(0.7)
     resumed = load_checkpoint(second.path / "model_3.pt").algorithm
     before, after = (state["modules"]["rnd"]["module"] for state in (saved, resumed))
     assert after["reward_scale.statistics.count"] == before["reward_scale.statistics.count"] + 8 * 4
@@ -359,7 +362,7 @@ def test_local_state_of_a_run_without_reward_normalization_leaves_the_sums(build
 
 
 def test_train_command_takes_it_by_name(tmp_path, capsys, monkeypatch):
-    overrides = ["iterations=1", "env.num_envs=4", "runner.num_steps_per_env=8"]
+    overrides = ["iterations=1", "env.num_envs=4", "runner.num_steps_per_env=64"]
     arguments = ["train", "cartpole", *overrides, "algorithm.extensions=[{name: rnd, weight: 0.1}]"]
     monkeypatch.setattr(sys, "argv", ["rslcore", *arguments, "--log-root", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
