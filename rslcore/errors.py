@@ -133,8 +133,16 @@ class BadNumbersError(RunError):
     """Numbers have gone wrong, and the run ends for it."""
 
 
+class ExportError(RslcoreError):
+    """A policy cannot be exported, or what was exported does not act as it does."""
+
+
 class CheckpointError(RslcoreError):
     """A checkpoint cannot be read, or does not fit the run that wants to load it."""
+
+
+class UnsafeContentError(CheckpointError):
+    """A file is damaged, or holds more than plain data and tensors; loading that might execute something."""
 
 
 def nearest_name(name: str, valid: Iterable[str], similarity: float = 0.6) -> str | None:

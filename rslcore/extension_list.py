@@ -16,6 +16,7 @@ import attrs
 from tensordict import TensorDict
 from torch import Tensor
 
+from rslcore import protocols
 from rslcore.batch import Batch
 from rslcore.config import ExtensionComponent
 from rslcore.context import Context
@@ -27,6 +28,10 @@ from rslcore.hooks import HOOKS, Hooks, code_fault, overrides
 from rslcore.modules import ModuleTable
 from rslcore.protocols import EnvStep, Policy, Storage
 from rslcore.specs import EnvSpec, TensorSpec
+
+_MEMORY_HOOKS = ("local_state_dict", "after_act", "extend_final_obs", "reset")
+"""Hooks that an extension which changes observations has no use for, unless it remembers something; the one that says
+so best is last."""
 
 
 class ExtensionList:
@@ -145,6 +150,16 @@ class ExtensionList:
         for extend_final_obs in self.hooks.extend_final_obs:
             obs = extend_final_obs(obs)
         return obs
+
+    def memories(self) -> dict[str, str]:
+        """Extensions that change observations, maybe by what they remember of an episode, and the hook that says so."""
+        return {
+            name: hook
+            for name, extension in zip(self._names, self.extensions, strict=True)
+            if overrides(extension, "before_act")
+            for hook in _MEMORY_HOOKS
+            if getattr(type(extension), hook) is not getattr(protocols.Extension, hook)
+        }
 
     def reset(self, dones: Tensor | None = None) -> None:
         """Tell extensions that episodes of the envs in `dones [N]`, or of all, have ended."""

@@ -34,6 +34,8 @@ def pays(rows: Tensor, layer: Any, activation: str = "none") -> bool:
     """Whether oneDNN makes the product of rows and a layer: large, in single precision, on a CPU."""
     weight = layer.weight
     num_rows = rows.shape[0]
+    if not isinstance(num_rows, int):  # a symbol: what is exported for any number of rows holds torch's own operators
+        return False
     is_large = num_rows * weight.numel() >= MIN_PRODUCT
     return (
         (is_large or (activation == "tanh" and num_rows * weight.shape[0] >= MIN_ACTIVATED))

@@ -41,12 +41,15 @@ class ActionSpec:
         low: For continuous actions, the smallest value of each that `Env.step` takes; -inf for none. Empty for discrete
             ones.
         high: Likewise the largest.
+        names: What each action moves, such as a joint; empty if the env does not say. For people and for exported
+            files: nothing depends on them, and two specs that differ in them alone are equal.
     """
 
     num_actions: int
     num_choices: tuple[int, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    names: tuple[str, ...] = attrs.field(default=(), eq=False)
 
     @property
     def is_discrete(self) -> bool:

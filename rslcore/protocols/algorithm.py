@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
     from torch import Tensor
 
+    from rslcore.extension_list import ExtensionList
     from rslcore.learner import Learner
     from rslcore.protocols.env import EnvStep
+    from rslcore.protocols.policy import Policy
 
 
 @runtime_checkable
@@ -82,3 +84,18 @@ class LearningAlgorithm(Algorithm, Protocol):
     @property
     def learner(self) -> Learner:
         """What it trains with."""
+
+
+@runtime_checkable
+class ExportableAlgorithm(Algorithm, Protocol):
+    """An algorithm that acts by the hooks of its extensions and by its policy, and by nothing else: what it does can be
+    written down as a function of observations and states.
+    """
+
+    @property
+    def policy(self) -> Policy:
+        """What acts, given the observations with what extensions add."""
+
+    @property
+    def extensions(self) -> ExtensionList:
+        """What changes observations before."""

@@ -34,7 +34,7 @@ class EnvStep:
             some vectorised envs). Such a row is no transition: nothing learns from it. None where all are valid.
         extras: Whatever else the env says. `extras["log"]` may hold scalars by name (`section/key`), which are logged,
             and `extras["episode"]` numbers `[N]` by name, which are summed over each episode and logged as
-            `Episode/<name>`.
+            `Episode/<name>`, or as the name is if it has a section.
     """
 
     obs: TensorDict

@@ -341,7 +341,7 @@ def test_extensions_forget_ended_episodes_in_rollouts_and_at_inference(with_exte
     config = with_extensions(("history", {}), overrides=overrides)
     result = train(config, log_root=tmp_path, quiet=True, registry=registry)
     policy = load_policy(result.path, registry=registry)
-    (history,) = policy._algorithm.extensions.extensions
+    (history,) = policy.algorithm.extensions.extensions
     assert not history.training
     obs = {"policy": torch.zeros(3, 2)}
     policy(obs)
