@@ -11,13 +11,16 @@ from parity.case import MLP, Case
 from parity.rollouts import Rollout
 from torch import Tensor
 
-from rslcore.config import ExperimentConfig, structure
+from rslcore.config import ExperimentConfig, structure, unstructure
 from rslcore.context import Context
 from rslcore.evaluation import InferencePolicy
 from rslcore.protocols import EnvStep
 from rslcore.registry import default_registry
 from rslcore.specs import ActionSpec, EnvSpec, TensorSpec
 from rslcore.training import build_algorithm
+
+TEACHER_RUN = "is not read"
+"""A teacher is built beside the student."""
 
 DEFAULTS = {"schedule": "fixed", "bootstrap": "last_value"}
 """PPO's options where a case says nothing: the future of a truncated episode is valued as rsl_rl does."""
@@ -52,9 +55,20 @@ def make_context(case: Case, config: dict[str, Any]) -> Context:
     return Context(registry, structured, torch.device("cpu"), 0, case.num_steps, spec=env.spec, env=env)
 
 
+def config_of(algorithm: Any) -> dict[str, Any]:
+    """The config that an algorithm was built with, as plain data."""
+    plain: dict[str, Any] = unstructure(algorithm.extensions._context.config)
+    return plain
+
+
 def build_ppo(case: Case) -> Any:
     """PPO with an actor-critic policy, in training mode."""
-    config = {
+    return build_trained(make_context(case, ppo_config(case)))
+
+
+def ppo_config(case: Case) -> dict[str, Any]:
+    """Policy and algorithm of PPO."""
+    return {
         "policy": {
             "name": "actor_critic",
             "actor": {"network": case.actor, "distribution": case.distribution},
@@ -68,9 +82,13 @@ def build_ppo(case: Case) -> Any:
             **case.algorithm,
         },
     }
-    ppo = build_algorithm(make_context(case, config))
-    ppo.train_mode()
-    return ppo
+
+
+def build_trained(context: Context) -> Any:
+    """The algorithm of a context, in training mode."""
+    algorithm: Any = build_algorithm(context)
+    algorithm.train_mode()
+    return algorithm
 
 
 def build_teacher(case: Case) -> Any:
@@ -81,21 +99,23 @@ def build_teacher(case: Case) -> Any:
 
 def build_distillation(case: Case, trained: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Distillation of the actor of an algorithm, in training mode."""
-    config = {
-        "policy": {
-            "name": "student_teacher",
-            "student": {"network": case.actor, "distribution": case.distribution},
-            "teacher": {"run": "is not read"},
-        },
-        "algorithm": {"name": "distillation", **case.algorithm},
-    }
-    context = make_context(case, config)
+    context = make_context(case, distillation_config(case))
     trained.eval_mode()
     policy = InferencePolicy(trained, context)
     monkeypatch.setattr("rslcore_student_teacher.policy.find_teacher", lambda config, context: policy)
-    distillation = build_algorithm(context)
-    distillation.train_mode()
-    return distillation
+    return build_trained(context)
+
+
+def distillation_config(case: Case) -> dict[str, Any]:
+    """Policy and algorithm of distillation."""
+    return {
+        "policy": {
+            "name": "student_teacher",
+            "student": {"network": case.actor, "distribution": case.distribution},
+            "teacher": {"run": TEACHER_RUN},
+        },
+        "algorithm": {"name": "distillation", **case.algorithm},
+    }
 
 
 def collect(algorithm: Any, rollout: Rollout) -> list[Tensor]:

@@ -29,6 +29,13 @@ OURS_ALONE = ("shuffle", "bootstrap", "normalize_advantage", "extensions")
 
 def build_ppo(case: Case) -> PPO:
     """PPO, in training mode."""
+    ppo = PPO.construct_algorithm(_example(case), make_env(case), ppo_config(case), "cpu")
+    ppo.train_mode()
+    return ppo
+
+
+def ppo_config(case: Case) -> dict[str, Any]:
+    """What rsl_rl's runner takes for PPO."""
     options = {key: value for key, value in case.algorithm.items() if key not in OURS_ALONE}
     extensions = {extension["name"]: extension for extension in case.algorithm.get("extensions", ())}
     groups = {"actor": _groups(case.actor), "critic": _groups(case.critic)}
@@ -40,7 +47,7 @@ def build_ppo(case: Case) -> PPO:
     if "symmetry" in extensions:
         options["symmetry_cfg"] = _without(extensions["symmetry"], "name", "function")
         options["symmetry_cfg"]["data_augmentation_func"] = extensions["symmetry"]["function"]
-    config = {
+    return {
         "algorithm": {
             "class_name": "PPO",
             "normalize_advantage_per_mini_batch": case.algorithm.get("normalize_advantage") == "minibatch",
@@ -53,16 +60,21 @@ def build_ppo(case: Case) -> PPO:
         "num_steps_per_env": case.num_steps,
         "multi_gpu": None,
     }
-    ppo = PPO.construct_algorithm(_example(case), _env(case), config, "cpu")
-    ppo.train_mode()
-    return ppo
 
 
 def build_distillation(case: Case) -> Distillation:
-    """Distillation, in training mode; the teacher has a distribution, of which it takes the mean."""
+    """Distillation, in training mode."""
+    config = distillation_config(case)
+    distillation = Distillation.construct_algorithm(_example(case), make_env(case), config, "cpu")
+    distillation.train_mode()
+    return distillation
+
+
+def distillation_config(case: Case) -> dict[str, Any]:
+    """What rsl_rl's runner takes for distillation; the teacher has a distribution, of which it takes the mean."""
     assert case.teacher is not None
     distribution = {"distribution_cfg": translate_distribution(case.distribution)}
-    config = {
+    return {
         "algorithm": {"class_name": "Distillation", **case.algorithm},
         "student": translate_network(case.actor) | distribution,
         "teacher": translate_network(case.teacher) | distribution,
@@ -70,9 +82,6 @@ def build_distillation(case: Case) -> Distillation:
         "num_steps_per_env": case.num_steps,
         "multi_gpu": None,
     }
-    distillation = Distillation.construct_algorithm(_example(case), _env(case), config, "cpu")
-    distillation.train_mode()
-    return distillation
 
 
 def translate_network(network: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,9 +134,15 @@ def collect(algorithm: Any, model: Any, rollout: Rollout, actions: list[Tensor])
         del model.distribution.sample
 
 
-def _env(case: Case) -> Any:
-    """What the constructors ask of an env; weights of rewards are for steps of one second."""
-    return SimpleNamespace(num_envs=case.num_envs, num_actions=case.num_actions, unwrapped=SimpleNamespace(step_dt=1.0))
+def make_env(case: Case) -> Any:
+    """What constructors and runners ask of an env; weights of rewards are for steps of one second."""
+    return SimpleNamespace(
+        num_envs=case.num_envs,
+        num_actions=case.num_actions,
+        cfg={},
+        unwrapped=SimpleNamespace(step_dt=1.0),
+        get_observations=lambda: _example(case),
+    )
 
 
 def _example(case: Case) -> TensorDict:

@@ -1,0 +1,61 @@
+"""Reads the `agent.yaml` that projects write beside rsl_rl's checkpoints, without running anything that it names.
+
+Python's own tags stand in such files: tuples, slices, functions, classes. They are read as the plain data that they are
+made of, and functions and classes as their names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rslcore.errors import ConfigError
+
+_PYTHON = "tag:yaml.org,2002:python/"
+_NAMES = ("name:", "module:")
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data only; `1e-3` is a number, as users of YAML 1.2 expect."""
+
+
+def _construct_python(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+    for kind in _NAMES:  # !!python/name:rsl_rl.algorithms.PPO
+        if suffix.startswith(kind):
+            return suffix.removeprefix(kind)
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.ScalarNode)
+    return loader.construct_scalar(node)
+
+
+_Loader.add_multi_constructor(_PYTHON, _construct_python)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+"),
+    list("-+0123456789."),
+)
+
+
+def read_agent_file(path: str | os.PathLike[str]) -> Any:
+    """What an `agent.yaml` holds, as plain data.
+
+    Raises:
+        ConfigError: It cannot be read, or is no YAML.
+    """
+    try:
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise ConfigError.at("", f"'{path}' cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError.at("", f"'{path}' cannot be read: it is not UTF-8 text") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError.at("", f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise ConfigError.at("", f"'{path}' is nested too deeply to be read") from None

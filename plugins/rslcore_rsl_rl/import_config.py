@@ -1,0 +1,71 @@
+"""`rslcore import-config`: an `agent.yaml` of rsl_rl's as a config of rslcore's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rslcore.cli import registry_of
+from rslcore.config import dump_yaml
+from rslcore.errors import ConfigError
+from rslcore_rsl_rl.agent_file import read_agent_file
+from rslcore_rsl_rl.translation import TEACHER_RUN, Translation, translate
+
+_ENV = """\
+# env:  # which environments; `rslcore describe env` lists what is installed
+#   name:
+"""
+
+
+@click.command(short_help="A config of rsl_rl's as a config of rslcore's.")
+@click.argument("file", metavar="FILE.yaml", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to a file.")
+@click.pass_context
+def command(ctx: click.Context, file: Path, output: Path | None) -> None:
+    """Print the agent.yaml of rsl_rl 1 to 5 as a config of rslcore's, but for its env, with notes as comments.
+
+    \b
+    rslcore import-config params/agent.yaml > my.yaml
+    """
+    data = read_agent_file(file)
+    try:
+        translation = translate(data, registry=registry_of(ctx))
+        text = _page(file, translation)
+    except ConfigError as error:
+        raise ConfigError(error.problems, f"'{file}'") from error
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError.at("", f"'{output}' cannot be written: {error.strerror}") from error
+    click.echo("\n".join(["left to do:", *(f"  {each}" for each in _left_to_do(data, translation))]), err=True)
+
+
+def _page(file: Path, translation: Translation) -> str:
+    """The config as YAML, with notes above it and a place for the env."""
+    lines = [f"From rsl_rl's {file.name}.", *translation.notes]
+    comments = "".join(f"# {' '.join(line.split())}\n" for line in lines)
+    return f"{comments}\n{_ENV}{dump_yaml(translation.config)}"
+
+
+def _left_to_do(data: Mapping[str, Any], translation: Translation) -> list[str]:
+    """What a config of rsl_rl's does not say, or says of things that are no part of a config here."""
+    steps = ["env: write which environments"]
+    if translation.config["policy"]["name"] == "student_teacher":
+        steps.append(f"policy.teacher.run: write the teacher's run for {TEACHER_RUN}")
+    steps.append(
+        "runner.init_at_random_ep_len: true, where the script called learn(..., init_at_random_ep_len=True), as those "
+        "of most projects do"
+    )
+    within = data.get("runner")
+    told = {**(within if isinstance(within, Mapping) else {}), **data}
+    if told.get("run_name"):
+        steps.append(f"run_name: `rslcore train --run-name {told['run_name']}`")
+    if told.get("clip_actions") is not None:
+        steps.append(f"clip_actions ({told['clip_actions']}): an option of the env")
+    return steps
