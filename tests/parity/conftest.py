@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+# For the envs and dicts of projects that use rsl_rl.
+sys.path.insert(0, str(Path(__file__).parents[1] / "plugins" / "rslcore_rsl_rl"))
 
 pytest.register_assert_rewrite("parity.comparison")
 

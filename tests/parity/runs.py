@@ -54,10 +54,8 @@ class Pair:
             records.add(f"{stage}/{name}", tensor, yours[name])
 
 
-def run_ppo(case: Case, rollouts: list[Rollout] | None = None) -> Records:
-    """PPO on the same rollouts from the same weights; on `NUM_ROLLOUTS` of them by default."""
-    torch.manual_seed(1)
-    one, other = ours.build_ppo(case), theirs.build_ppo(case)
+def pairs_of_ppo(one: Any, other: Any) -> dict[str, Pair]:
+    """All modules of PPO of both libraries."""
     pairs = {
         "actor": Pair(weights.renamed_tensors(one.policy.actor, one.policy.distribution), other.actor),
         "critic": Pair(weights.renamed_tensors(one.policy.critic), other.critic),
@@ -65,10 +63,23 @@ def run_ppo(case: Case, rollouts: list[Rollout] | None = None) -> Records:
     for extension in one.extensions.extensions:
         if hasattr(extension, "networks"):
             pairs["rnd"] = Pair(weights.renamed_tensors(extension.networks), other.rnd)
-    for pair in pairs.values():
+    return pairs
+
+
+def run_ppo(case: Case, rollouts: list[Rollout] | None = None) -> Records:
+    """PPO on the same rollouts from the same weights; on `NUM_ROLLOUTS` of them by default."""
+    torch.manual_seed(1)
+    one, other = ours.build_ppo(case), theirs.build_ppo(case)
+    for pair in pairs_of_ppo(one, other).values():
         weights.copy_to_theirs(pair.tensors, pair.module)
+    return compare_ppo(one, other, rollouts or script_rollouts(case, NUM_ROLLOUTS))
+
+
+def compare_ppo(one: Any, other: Any, rollouts: list[Rollout]) -> Records:
+    """The same rollouts with PPO of both libraries, which have the same weights."""
+    pairs = pairs_of_ppo(one, other)
     records = Records()
-    for number, rollout in enumerate(rollouts or script_rollouts(case, NUM_ROLLOUTS)):
+    for number, rollout in enumerate(rollouts):
         first_states = {name: dict(state) for name, state in one._states.items()}
         torch.manual_seed(100 + number)
         actions = ours.collect(one, rollout)
@@ -99,11 +110,17 @@ def run_distillation(case: Case, monkeypatch: Any) -> Records:
     torch.manual_seed(1)
     trained = ours.build_teacher(case)
     one, other = ours.build_distillation(case, trained, monkeypatch), theirs.build_distillation(case)
-    student = Pair(weights.renamed_tensors(one.policy.student, one.policy.distribution), other.student)
-    weights.copy_to_theirs(student.tensors, other.student)
+    student = weights.renamed_tensors(one.policy.student, one.policy.distribution)
+    weights.copy_to_theirs(student, other.student)
     weights.copy_to_theirs(weights.renamed_tensors(trained.policy.actor, trained.policy.distribution), other.teacher)
+    return compare_distillation(one, other, script_rollouts(case, NUM_ROLLOUTS))
+
+
+def compare_distillation(one: Any, other: Any, rollouts: list[Rollout]) -> Records:
+    """The same rollouts with distillation in both libraries, which have the same weights and the same teacher."""
+    student = Pair(weights.renamed_tensors(one.policy.student, one.policy.distribution), other.student)
     records = Records()
-    for number, rollout in enumerate(script_rollouts(case, NUM_ROLLOUTS)):
+    for number, rollout in enumerate(rollouts):
         first_state = one._state
         if number:
             for part, theirs_of_part in zip(first_state, _parts(other.student.get_hidden_state()), strict=True):

@@ -25,7 +25,7 @@ CASES = [
         Case(name=name, actor=LSTM, teacher=TEACHER, algorithm=WINDOWS | {"optimizer": name})
         for name in ("adamw", "sgd", "rmsprop")
     ),
-    Case(name="beta", teacher=TEACHER, algorithm=WINDOWS, distribution={"name": "beta"}),
+    Case(name="beta", teacher=TEACHER, algorithm=WINDOWS, distribution={"name": "beta", "range": [-1.0, 1.0]}),
     Case(name="fixed std", teacher=TEACHER, algorithm=WINDOWS, distribution=GAUSSIAN | {"learn_std": False}),
 ]
 
