@@ -244,5 +244,5 @@ def _scalars(path):
     return {
         tag: [(event.step, event.value) for event in accumulator.Scalars(tag)]
         for tag in accumulator.Tags()["scalars"]
-        if tag not in timed
+        if tag not in timed and not tag.endswith("/time")
     }

@@ -33,12 +33,14 @@ def test_plugin_has_the_skeleton(plugin):
     assert skeleton <= {path.name for path in folder.iterdir()}
 
 
-def test_tested_versions_are_pinned():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize("constraints", ["constraints.txt", "constraints-mjlab.txt"])
+def test_tested_versions_are_pinned(constraints):
+    lines = (ROOT / constraints).read_text().splitlines()
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))
     assert pins["torch"] == "2.13.0"
     names = {name.lower().replace("_", "-") for name in pins}
-    for requirement in PYPROJECT["project"]["dependencies"]:
+    extra = PYPROJECT["project"]["optional-dependencies"]["mjlab"] if "mjlab" in constraints else []
+    for requirement in [*PYPROJECT["project"]["dependencies"], *extra]:
         assert requirement.partition(">")[0].lower() in names
 
 

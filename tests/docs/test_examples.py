@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import exporting
 import pytest
 import torch
 from installing import install_source
@@ -15,6 +16,7 @@ from tensordict import TensorDict
 from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.evaluation import load_policy
+from rslcore.export import export_policy
 from rslcore.protocols import RecurrentNetwork
 from rslcore.recurrence import forget, split_sequences
 from rslcore.registry import Registry
@@ -97,7 +99,7 @@ def test_recurrent_network_of_the_plugins_page_equals_itself_step_by_step():
 def example_of(page, name):
     """The class `name` of a page, from the block of code that has it."""
     blocks = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / page).read_text(), re.DOTALL)
-    (block,) = [block for block in blocks if f"class {name}(" in block]
+    (block,) = [block for block in blocks if re.search(rf"class {name}\b", block)]
     names = {}
     exec(block, names)
     return names[name]
@@ -166,3 +168,23 @@ def test_mirror_example_trains(monkeypatch, tmp_path):
     extension = "algorithm.extensions=[{name: symmetry, function: 'pendulum_mirror:mirror', use_mirror_loss: true}]"
     config = load_config("pendulum", [*SMALL, "algorithm.num_mini_batches=2", extension])
     assert train(config, log_root=tmp_path, quiet=True).metrics["Loss/symmetry"] >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("network", "observations"), [(exporting.LSTM, exporting.VECTORS), (exporting.CNN, exporting.IMAGES)]
+)
+def test_robot_of_the_export_page_acts_as_the_policy_does(tmp_path, network, observations):
+    run = exporting.save(tmp_path / "run", exporting.build(network, observations=observations))
+    robot = example_of("export.md", "ExportedPolicy")(export_policy(run).path)
+    policy = load_policy(run)
+    assert robot.joints == ["hip", "knee"]
+    for step in range(6):
+        obs = {
+            name: torch.rand(spec.shape).mul(9.0).to(getattr(torch, spec.dtype)) for name, spec in observations.items()
+        }
+        actions = robot({name: group.numpy() for name, group in obs.items()})
+        expected = policy({name: group.unsqueeze(0) for name, group in obs.items()})[0]
+        torch.testing.assert_close(torch.from_numpy(actions), expected, rtol=1e-5, atol=1e-5)
+        if step == 3:
+            robot.reset()
+            policy.reset()

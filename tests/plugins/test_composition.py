@@ -40,7 +40,7 @@ def test_extensions_with_losses_fields_optimizers_and_rewards_resume_as_if_unint
     assert set(whole.result.metrics) >= {
         *LOSSES,
         "AMP/style_reward",
-        "RND/mean_intrinsic_reward",
+        "Rnd/weight",
         "Episode/amp_style_return",
     }
     assert set(whole.checkpoint.algorithm["modules"]) == {"policy", "amp", "estimator", "rnd"}

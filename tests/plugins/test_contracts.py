@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 from rslcore.config import ExperimentConfig, structure
+from rslcore.errors import ConfigError
 from rslcore.registry import KINDS, Registry
 from rslcore.testing import (
     AlgorithmContract,
@@ -123,7 +124,9 @@ TestRollout = make_case(RolloutStorageContract, component={"name": "rollout"})
 TestOnPolicy = make_case(RunnerContract, component={"name": "on_policy", "num_steps_per_env": 8})
 TestConsole = make_case(LoggerContract, component={"name": "console"})
 TestTensorboard = make_case(LoggerContract, component={"name": "tensorboard"})
-TestWandb = make_case(LoggerContract, component={"name": "wandb", "mode": "offline"})
+TestJsonl = make_case(LoggerContract, component={"name": "jsonl"})
+TestCsv = make_case(LoggerContract, component={"name": "csv"})
+TestWandb = make_case(LoggerContract, component={"name": "wandb", "mode": "offline", "upload_models": True})
 
 TestGymnasium = make_case(EnvContract, component={"name": "gymnasium", "id": "Pendulum-v1", "num_envs": 3})
 TestGymnasiumNextStep = make_case(EnvContract, component={"name": "gymnasium", "id": "CartPole-v1", "num_envs": 3})
@@ -132,6 +135,40 @@ TestGymnasiumMultiDiscrete = make_case(
     component={"name": "gymnasium", "id": "rslcore_multi_discrete.envs:HalfCheetahMultiDiscrete-v0", "num_envs": 3},
     num_steps=1001,
 )
+
+STAND_IN = {"name": "vec_env", "num_envs": 3}
+TestVecEnv = make_case(EnvContract, component={**STAND_IN, "factory": "stand_ins:isaac_lab"})
+TestVecEnvOfRslRl2 = make_case(EnvContract, component={**STAND_IN, "factory": "stand_ins:isaac_lab_2"})
+TestVecEnvMjlab = make_case(
+    EnvContract,
+    component={**STAND_IN, "factory": "stand_ins:mjlab", "kwargs": {"final_obs": True}, "final_obs": True},
+)
+TestVecEnvGenesis = make_case(EnvContract, component={**STAND_IN, "factory": "stand_ins:genesis"})
+TestVecEnvLeggedGym = make_case(EnvContract, component={**STAND_IN, "factory": "stand_ins:legged_gym"})
+
+
+class TestVecEnvPlayground(EnvContract):
+    @pytest.fixture
+    def component(self):
+        return {**STAND_IN, "factory": "stand_ins:playground"}
+
+    def test_random_starts_are_below_the_limit(self, built):
+        """It has no counter of steps, and says so."""
+        with pytest.raises(ConfigError, match="has no `episode_length_buf`"):
+            built.randomize_episode_steps()
+
+
+class TestIsaacLab(EnvContract):
+    @pytest.fixture
+    def component(self, isaaclab):
+        return {"name": "isaaclab", "task": "Isaac-Point-Mass-v0", "num_envs": 3}
+
+
+class TestMjlab(EnvContract):
+    @pytest.fixture
+    def component(self, mjlab):
+        return {"name": "mjlab", "task": "Mjlab-Point-Mass", "num_envs": 3}
+
 
 TestFakeEnv = make_case(EnvContract, component={"name": "fake"})
 TestFakeEnvNextStep = make_case(EnvContract, component=NEXT_STEP)
@@ -187,7 +224,14 @@ class TestDistillation(Student, AlgorithmContract):
         return student_teacher
 
 
-WRITTEN_OUT = {TestAmp: "amp", TestStudentTeacher: "student_teacher", TestDistillation: "distillation"}
+WRITTEN_OUT = {
+    TestVecEnvPlayground: "vec_env",
+    TestIsaacLab: "isaaclab",
+    TestMjlab: "mjlab",
+    TestAmp: "amp",
+    TestStudentTeacher: "student_teacher",
+    TestDistillation: "distillation",
+}
 
 
 def test_every_installed_component_has_a_case():

@@ -14,7 +14,7 @@ from rslcore.training import train
 def test_teacher_is_in_evaluation_mode_and_stays_as_it_is(build, pendulum_student):
     env, distillation = build(pendulum_student(teacher="gru"))
     distillation.train_mode()
-    teacher = distillation.policy._teacher._algorithm
+    teacher = distillation.policy._teacher.algorithm
     assert not teacher.policy.training
     before = copy.deepcopy(teacher.policy.state_dict())
     obs = None

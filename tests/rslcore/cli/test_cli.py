@@ -218,7 +218,7 @@ def test_eval_bad_checkpoint_is_one_error(rslcore, run, change, message):
         (
             ["trian"],
             "there is no command 'trian'; did you mean 'train'? (commands: list-plugins, describe, train, "
-            "eval, new-plugin, check-plugin)",
+            "eval, export, new-plugin, check-plugin",  # and those of plugins
         ),
         (["train"], "name a recipe or a config file: `rslcore train cartpole`, `rslcore train my.yaml`"),
         (["train", "cartpol"], "there is no recipe 'cartpol'; did you mean 'cartpole'?"),
