@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from rslcore.context import Context
-from rslcore.protocols import StatefulLogger
+from rslcore.protocols import ModelLogger, StatefulLogger
 from rslcore.run.folder import RunFolder
 from rslcore.run.session import IterationRecord, RunSession
 from rslcore.testing.contracts.base import Contract, Options
@@ -41,11 +41,18 @@ class LoggerContract(Contract):
         return session
 
     def test_logs_a_run(self, build: Callable[..., Any], session: RunSession) -> None:
-        """Start, iterations whose metrics come and go, close; what is written lies in the run's folder."""
+        """Start, iterations whose metrics come and go, close; what is written lies in the run's folder.
+
+        A `ModelLogger` is told of a checkpoint between two iterations.
+        """
         logger = build()
         logger.start(session)
         logger.log(make_record(1, METRICS))
         logger.log(make_record(2, {**METRICS, "Loss/extra": 1.0}))
+        if isinstance(logger, ModelLogger):
+            checkpoint = session.folder.checkpoint_path(2)
+            checkpoint.write_bytes(b"a checkpoint")
+            logger.model_saved(checkpoint)
         logger.log(make_record(3, {"Perf/total_fps": 1000.0}))
         logger.close()
         strays = sorted(path.name for path in Path.cwd().iterdir())
