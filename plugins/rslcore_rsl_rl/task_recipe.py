@@ -30,7 +30,7 @@ def task_recipe(
     """
     translation = translate(agent, dict.fromkeys(groups), step_dt=step_dt)
     for note in translation.notes:
-        _log.warning("the task's settings for rsl_rl: %s", note)
+        _log.info("the task's settings for rsl_rl: %s", note)  # which are nothing that the user has written
     config = translation.config
     config["runner"]["init_at_random_ep_len"] = True  # as the scripts of these projects do
     return {**config, "loggers": LOGGERS, "env": {**env, "clip_actions": agent.get("clip_actions")}}

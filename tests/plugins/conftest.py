@@ -33,6 +33,13 @@ def mjlab(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def playground(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """MuJoCo Playground is installed: what stands in for it, see there."""
+    with installed(DATA / "playground", monkeypatch):
+        yield
+
+
 @contextlib.contextmanager
 def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The packages of a folder can be imported, and are forgotten afterwards."""

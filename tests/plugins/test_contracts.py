@@ -158,6 +158,12 @@ class TestVecEnvPlayground(EnvContract):
             built.randomize_episode_steps()
 
 
+class TestPlayground(TestVecEnvPlayground):
+    @pytest.fixture
+    def component(self, playground):
+        return {"name": "playground", "task": "PointMass", "num_envs": 3}
+
+
 class TestIsaacLab(EnvContract):
     @pytest.fixture
     def component(self, isaaclab):
@@ -226,6 +232,7 @@ class TestDistillation(Student, AlgorithmContract):
 
 WRITTEN_OUT = {
     TestVecEnvPlayground: "vec_env",
+    TestPlayground: "playground",
     TestIsaacLab: "isaaclab",
     TestMjlab: "mjlab",
     TestAmp: "amp",

@@ -10,6 +10,7 @@ from rslcore.registry import default_registry
 NEEDS = {
     "isaaclab": ["env.task=Isaac-Point-Mass-v0", "device=cpu"],
     "mjlab": ["env.task=Mjlab-Point-Mass"],
+    "playground": ["env.task=PointMass"],
 }
 
 

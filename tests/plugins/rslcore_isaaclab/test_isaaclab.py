@@ -97,6 +97,7 @@ def test_recipe_trains(isaaclab, tmp_path):
 
 
 def test_recipe_of_settings_that_name_no_groups_takes_those_of_the_task(isaaclab, caplog, tmp_path):
+    caplog.set_level("INFO")
     config = load_config("isaaclab", ["env.task=Isaac-Point-Mass-Blind-v0", "device=cpu", "loggers=[]", "iterations=1"])
     policy = config.policy.config
     assert policy.actor.network.config.groups == policy.critic.network.config.groups == ("policy",)

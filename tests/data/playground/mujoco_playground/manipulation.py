@@ -1,0 +1,3 @@
+"""Tasks of hands and arms."""
+
+ALL_ENVS = ("PointMassByHand",)
