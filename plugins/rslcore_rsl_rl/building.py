@@ -17,12 +17,12 @@ from rslcore.memory import limited_parameters
 from rslcore.protocols import Algorithm
 from rslcore.registry import default_registry
 from rslcore.training import build_algorithm
+from rslcore_rsl_rl.translate_models import RNN_TYPES
 from rslcore_rsl_rl.translation import Translation, structure_translated, translate
 from rslcore_rsl_rl.vec_env import VecEnvAdapter
 
 _log = logging.getLogger(__name__)
 
-RECURRENT = ("lstm", "gru")
 STUDENT_TEACHER = "student_teacher"
 
 
@@ -86,7 +86,7 @@ def with_dividing_mini_batches(translation: Translation, num_envs: int) -> Trans
     policy = config["policy"]
     if given is None or "actor" not in policy:
         return translation
-    is_recurrent = any(policy[network]["network"]["name"] in RECURRENT for network in ("actor", "critic"))
+    is_recurrent = any(policy[network]["network"]["name"] in RNN_TYPES for network in ("actor", "critic"))
     steps = config["runner"]["num_steps_per_env"]
     rows = num_envs if is_recurrent else num_envs * steps
     if rows % given == 0:

@@ -84,7 +84,7 @@ class OnPolicyRunner:
         self._keeper = RunnerKeeper(self._save_and_tell)
         self._session = RunSession(self._built.context, self._built.algorithm, {}, not is_main(), self._keeper)
         self.logger = RunnerLogger(log_dir, self.cfg, self._session)
-        self._is_amid_rollout = False
+        self._has_failed = False
 
     def _join_others(self) -> None:
         """Find the other processes of a launch, as rsl_rl does; the script ends the connection, or the process does."""
@@ -126,10 +126,8 @@ class OnPolicyRunner:
             raise ValueError(f"num_learning_iterations should be at least 1, it is {num_learning_iterations}")
         if isinstance(self.alg, Distillation) and not self.alg.teacher_loaded:
             raise ValueError("there is no teacher yet: give `load` the checkpoint of a policy that PPO has trained")
-        if self._is_amid_rollout:
-            raise RunError(
-                "an error has ended the last `learn` amid a rollout; make a new runner, and `load` a checkpoint"
-            )
+        if self._has_failed:
+            raise RunError("an error has ended the last `learn`; make a new runner, and `load` a checkpoint")
         built, session = self._built, self._session
         if init_at_random_ep_len:
             built.env.randomize_episode_steps()
@@ -146,9 +144,11 @@ class OnPolicyRunner:
                 lock.take(folder.path)
                 _write_config(folder, self._config_of_run(init_at_random_ep_len))
                 self.logger.store_code_state()
-            self._is_amid_rollout = True
-            received = learn(session, runner, folder)
-            self._is_amid_rollout = False
+            try:
+                received = learn(session, runner, folder)
+            except BaseException:
+                self._has_failed = True  # perhaps amid a rollout
+                raise
         received = next(filter(None, gather(received)), None)  # once the first rank has saved
         if received == signal.SIGINT:
             raise KeyboardInterrupt
@@ -310,14 +310,7 @@ class DistillationRunner(OnPolicyRunner):
 
     alg: Distillation
 
-    def __init__(
-        self,
-        env: Any,
-        train_cfg: Mapping[str, Any],
-        log_dir: str | os.PathLike[str] | None = None,
-        device: str | torch.device = "cpu",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(env, train_cfg, log_dir, device, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         if not isinstance(self.alg, Distillation):
             raise ConfigError.at("algorithm.class_name", "is PPO, which OnPolicyRunner trains; write 'Distillation'")

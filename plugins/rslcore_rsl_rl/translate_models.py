@@ -35,7 +35,8 @@ _DISTRIBUTION_KEYS = {
 _LAYERS = {"kernel_size": "kernel_sizes", "stride": "strides", "dilation": "dilations"}
 """Options of a convolution that may be given layer by layer, and ours where they are called otherwise."""
 _ENCODER_KEYS = ("output_channels", *_LAYERS, "padding", "norm", "activation", "max_pool", "global_pool", "flatten")
-_RNN_TYPES = ("lstm", "gru")
+RNN_TYPES = ("lstm", "gru")
+"""What rsl_rl's recurrent models are made of, and what the networks are called here."""
 
 
 def read_model(section: Section) -> str:
@@ -91,9 +92,9 @@ def _take_activation(options: Options, section: Section) -> None:
 
 def _rnn_type(section: Section) -> str:
     value = section.get("rnn_type", "lstm")
-    if isinstance(value, str) and value.lower() in _RNN_TYPES:
+    if isinstance(value, str) and value.lower() in RNN_TYPES:
         return value.lower()
-    section.problem("rnn_type", f"{value!r} is none of 'gru', 'lstm'{nearest(str(value), _RNN_TYPES)}")
+    section.problem("rnn_type", f"{value!r} is none of 'gru', 'lstm'{nearest(str(value), RNN_TYPES)}")
     return "lstm"
 
 

@@ -334,7 +334,7 @@ def test_runner_that_failed_amid_a_rollout_says_what_to_do(make, monkeypatch):
     monkeypatch.setattr(runner.env, "step", fail)
     with pytest.raises(EnvError, match="the simulator is gone"):
         runner.learn(1)
-    message = "an error has ended the last `learn` amid a rollout; make a new runner, and `load` a checkpoint"
+    message = "an error has ended the last `learn`; make a new runner, and `load` a checkpoint"
     with pytest.raises(RunError, match=f"^{message}$"):
         runner.learn(1)
 
