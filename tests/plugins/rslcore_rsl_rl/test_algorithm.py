@@ -110,14 +110,15 @@ def test_save_and_load_are_inverse():
 
 
 def test_distillation_waits_for_its_teacher():
+    torch.manual_seed(1)
     trained, env = construct()
     iterate(trained, env)
     algorithm, env = construct(STUDENT, Distillation)
     assert not algorithm.teacher_loaded
     assert not algorithm.load({**trained.save(), "iter": 3, "infos": None}, None)
     assert algorithm.teacher_loaded
-    losses = [iterate(algorithm, env, 3)["behavior"] for _ in range(3)]
-    assert losses[-1] < losses[0]
+    losses = [iterate(algorithm, env)["behavior"] for _ in range(60)]
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])  # a few iterations more or less are chance
     saved = algorithm.save()
     theirs = trained.save()["actor_state_dict"]
     assert_same({name: saved["teacher_state_dict"][name] for name in theirs}, theirs)
