@@ -142,17 +142,20 @@ def _linear(rows: Tensor, weight: Tensor, bias: Tensor | None, activation: str) 
 
 def _weight_gradient(gradient: Tensor, rows: Tensor) -> Tensor:
     """`gradient.T @ rows`, `[O, I]`: the weight gradient of a convolution of one pixel with a row as its channels."""
-    if len(rows) % IMAGES:
+    size = len(rows) // IMAGES
+    if not size:
         return gradient.t() @ rows
     images, of_images = (
-        tensor.view(IMAGES, 1, len(tensor) // IMAGES, -1).permute(0, 3, 1, 2) for tensor in (rows, gradient)
+        tensor[: size * IMAGES].view(IMAGES, 1, size, -1).permute(0, 3, 1, 2) for tensor in (rows, gradient)
     )
     shape = (gradient.shape[1], rows.shape[1])
     result: Tensor = torch.ops.aten.convolution_backward(
         of_images, images, rows.new_empty(*shape, 1, 1), None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1,
         (False, True, False),
-    )[1]  # fmt: skip
-    return result.reshape(shape)
+    )[1].reshape(shape)  # fmt: skip
+    if len(rows) % IMAGES:
+        result.addmm_(gradient[size * IMAGES :].t(), rows[size * IMAGES :])
+    return result
 
 
 _operators.impl("linear", _linear, "CPU")
