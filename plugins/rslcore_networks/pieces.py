@@ -4,7 +4,7 @@ There, torch makes an LSTM by oneDNN if all sequences are equally long, and by a
 packed, whose gradients take longer still; of what is padded, the zeros cost as much as rows do. So the sequences are
 cut in time, into pieces that are each given to the module as a whole and hand their states on. As sequences end, the
 later pieces have fewer of them, and little is left to pad; pieces of sequences that all end together, or go on, need no
-padding and so give the states at the ends as well. A GRU that oneDNN would gain by is run by `rslcore_networks.gru`.
+padding and so give the states at the ends as well. Large ones are run by `rslcore_networks.loop` instead.
 docs/performance.md has the figures.
 
 Legend: B rows, S sequences, L steps of the longest, F features, H width of the memory.
@@ -16,15 +16,16 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from rslcore.recurrence import Sequences
-from rslcore_networks.gru import can_run_gru, run_gru
+from rslcore_networks.loop import can_loop, run_loop
 
 MIN_CUT = 2**26
 """Products of a padded number and a weight from which on padding costs more than another piece does."""
 MIN_STEP = 2**22
-"""The same of rows, on the average of all steps, from which on a call a step is faster than packed sequences."""
+"""The same of rows, on the average of all steps, from which on a GRU is faster as a loop."""
+MIN_STATE = 2**15
+"""Numbers in the state of an LSTM, on the average of all steps, from which on that is."""
 
 Hidden = tuple[Tensor, ...]
 """Parts of a state, `[num_layers, S, H]` each."""
@@ -45,15 +46,11 @@ def run_sequences(module: nn.LSTM | nn.GRU, rows: Tensor, state: Hidden, sequenc
     """
     num_weights = sum(parameter.numel() for parameter in module.parameters())
     max_padded = MIN_CUT // num_weights
-    is_large = len(rows) * num_weights >= MIN_STEP * len(sequences.sizes) and not torch.is_autocast_enabled("cpu")
-    if is_large and isinstance(module, nn.GRU) and can_run_gru(rows):
-        packed = sequences.pack(rows)
-        outputs, ends = run_gru(module, packed.data, *state, list(sequences.sizes))
-        return sequences.unpack(PackedSequence(outputs, sequences.batch_sizes)), (ends,)
+    if can_loop(rows) and _is_large(module, rows, num_weights, len(sequences.sizes)):
+        outputs, after = run_loop(module, rows, state, sequences)
+        return outputs, after
     if not sequences.needs_ends:
         return _run_pieces(module, rows, state, sequences, _cuts(sequences, max_padded))
-    if is_large and isinstance(module, nn.LSTM):
-        return _run_pieces(module, rows, state, sequences, _cuts(sequences, 0))
     if not torch.is_grad_enabled():
         packed, ends = module(sequences.pack(rows), _joined(state))
         return sequences.unpack(packed), _parts(ends)
@@ -62,6 +59,12 @@ def run_sequences(module: nn.LSTM | nn.GRU, rows: Tensor, state: Hidden, sequenc
     with torch.no_grad(), torch.autocast("cpu", enabled=False):
         _, ends = module(sequences.pack(rows), _joined(state))
     return outputs, _parts(ends)
+
+
+def _is_large(module: nn.LSTM | nn.GRU, rows: Tensor, num_weights: int, num_steps: int) -> bool:
+    if isinstance(module, nn.LSTM):  # which oneDNN has as a whole
+        return len(rows) * module.hidden_size >= MIN_STATE * num_steps
+    return len(rows) * num_weights >= MIN_STEP * num_steps
 
 
 def _cuts(sequences: Sequences, max_padded: int) -> list[int]:

@@ -40,6 +40,11 @@ def calls(monkeypatch):
     return shapes
 
 
+def are_large(monkeypatch):
+    monkeypatch.setattr(pieces, "MIN_STEP", 0)
+    monkeypatch.setattr(pieces, "MIN_STATE", 0)
+
+
 def make(kind, sequences, num_layers=1, dtype=torch.float32):
     torch.manual_seed(0)
     module = kind(F, H, num_layers).to(dtype)
@@ -86,34 +91,28 @@ def test_run_sequences_in_pieces_gives_outputs_and_gradients_of_packed_ones(
 def test_run_sequences_of_many_rows_gives_states_at_the_ends_and_their_gradients(
     monkeypatch, sequences, kind, num_layers, dtype, is_shuffled
 ):
-    monkeypatch.setattr(pieces, "MIN_STEP", 0)
+    are_large(monkeypatch)
     module, rows, state = make(kind, sequences, num_layers, dtype)
     if is_shuffled:
         sequences = attrs.evolve(sequences, order=torch.randperm(len(rows)))
     outputs, ends = run_sequences(module, rows, state, sequences)
     expected, expected_ends = packed(module, rows, state, sequences)
     torch.testing.assert_close((outputs, *ends), (expected, *expected_ends))
-    has_gradients = kind is nn.LSTM or dtype is torch.float32
-    found = gradients([outputs, *(ends if has_gradients else ())], module, rows, state)
-    by_torch = gradients([expected, *(expected_ends if has_gradients else ())], module, rows, state)
+    is_loop = dtype is torch.float32
+    found = gradients([outputs, *(ends if is_loop else ())], module, rows, state)
+    by_torch = gradients([expected, *(expected_ends if is_loop else ())], module, rows, state)
     torch.testing.assert_close(found, by_torch)
     with torch.no_grad():
         again, again_ends = run_sequences(module, rows, state, sequences)
     torch.testing.assert_close((again, *again_ends), (expected, *expected_ends))
 
 
-def test_run_sequences_of_many_rows_pads_no_lstm(monkeypatch, sequences, calls):
-    monkeypatch.setattr(pieces, "MIN_STEP", 0)
-    module, rows, state = make(nn.LSTM, sequences)
-    run_sequences(module, rows, state, sequences)
-    assert sum(length * count for length, count, _ in calls) == len(rows)
-
-
-def test_run_sequences_of_many_rows_leaves_a_gru_to_onednn_in_single_precision(monkeypatch, sequences, calls):
-    monkeypatch.setattr(pieces, "MIN_STEP", 0)
-    run_sequences(*make(nn.GRU, sequences), sequences)
+@MODULES
+def test_run_sequences_of_many_rows_loops_over_steps_in_single_precision(monkeypatch, sequences, calls, kind):
+    are_large(monkeypatch)
+    run_sequences(*make(kind, sequences), sequences)
     assert not calls
-    run_sequences(*make(nn.GRU, sequences, dtype=torch.float64), sequences)
+    run_sequences(*make(kind, sequences, dtype=torch.float64), sequences)
     assert len(calls) == 2  # for the outputs and for the ends
 
 
