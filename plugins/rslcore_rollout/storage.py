@@ -53,6 +53,9 @@ class RolloutStorage:
         if context.env is not None:
             num_rows = self._leading[0] * self._leading[1]
             check_memory(context, "runner.num_steps_per_env", num_rows, self._groups.values())
+        # As they lie in memory: of images on a CPU, the channels of a pixel side by side (see `_declared`).
+        self._images = {group for group, spec in self._groups.items() if len(spec.shape) == 3}
+        self._images = self._images if context.device.type == "cpu" else set()
         self._obs: dict[str, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
         # The same, step by step: making these views anew at every write would cost as much as the copy.
@@ -121,7 +124,7 @@ class RolloutStorage:
 
     def observations(self) -> TensorDict:
         """The observation groups of all steps, `[T * N, ...]`."""
-        flat = {group: column.flatten(0, 1) for group, column in self._obs.items()}
+        flat = {group: self._declared(group, column.flatten(0, 1)) for group, column in self._obs.items()}
         return TensorDict(flat, batch_size=[self._leading[0] * self._leading[1]])
 
     def valid_observations(self) -> TensorDict:
@@ -215,7 +218,7 @@ class RolloutStorage:
                 if group not in places or len(places[group]) < len(rows):
                     places[group] = column.new_empty(len(rows), *column.shape[2:])
                 place = places[group][: len(rows)]
-            obs[group] = torch.index_select(column.flatten(0, 1), 0, rows, out=place)
+            obs[group] = self._declared(group, torch.index_select(column.flatten(0, 1), 0, rows, out=place))
         yield Batch(columns, TensorDict(obs, batch_size=[len(rows)]), len(rows), sequences)
 
     def _split(self, steps: slice = slice(None), envs: Tensor | None = None) -> tuple[Tensor, Sequences]:
@@ -229,6 +232,18 @@ class RolloutStorage:
         valid = self.valid
         return self._columns["dones"].cpu().numpy(), None if valid is None else valid.cpu().numpy()
 
+    def _in_memory(self, group: str, spec: TensorSpec) -> TensorSpec:
+        """How rows of a group lie in memory: images `[C, H, W]` on a CPU as `[H, W, C]`.
+
+        There oneDNN convolves them in two thirds of the time, once they are so; turning each minibatch would take that
+        time again, while a step is written as fast as otherwise. docs/performance.md has the figures.
+        """
+        return attrs.evolve(spec, shape=(*spec.shape[1:], spec.shape[0])) if group in self._images else spec
+
+    def _declared(self, group: str, rows: Tensor) -> Tensor:
+        """A view of what lies in memory as the env has declared it."""
+        return rows.movedim(-1, -3) if group in self._images else rows
+
     def _num_bytes(self) -> int:
         return sum(column.nbytes for column in (*self._columns.values(), *self._obs.values()))
 
@@ -236,9 +251,9 @@ class RolloutStorage:
         def zeros(spec: TensorSpec) -> Tensor:
             return torch.zeros(*self._leading, *spec.shape, dtype=getattr(torch, spec.dtype), device=self._device)
 
-        self._obs = {group: zeros(spec) for group, spec in self._groups.items()}
+        self._obs = {group: zeros(self._in_memory(group, spec)) for group, spec in self._groups.items()}
         self._columns = {name: zeros(spec) for name, spec in self._fields.items()}
-        self._obs_rows = {group: column.unbind() for group, column in self._obs.items()}
+        self._obs_rows = {group: self._declared(group, column).unbind() for group, column in self._obs.items()}
         self._rows = {name: column.unbind() for name, column in self._columns.items()}
 
 

@@ -18,7 +18,8 @@ T, N = 8, 4
 
 @pytest.fixture
 def storage(small_config):
-    spec = EnvSpec(N, {"policy": TensorSpec((2,)), "image": TensorSpec((3, 3), "uint8")}, ActionSpec(1, (2,)))
+    groups = {"policy": TensorSpec((2,)), "grid": TensorSpec((3, 3), "uint8"), "image": TensorSpec((2, 3, 4), "int16")}
+    spec = EnvSpec(N, groups, ActionSpec(1, (2,)))
     context = Context(default_registry(), small_config(), torch.device("cpu"), 1, 8, spec=spec)
     config = default_registry().config_class("storage", "rollout")()
     storage = context.build(StorageComponent("rollout", config), "storage")
@@ -26,11 +27,20 @@ def storage(small_config):
     return storage
 
 
+def images(numbers):
+    """Images `[B, 2, 3, 4]` of which all pixels differ."""
+    return (numbers.view(-1, 1) * 24 + torch.arange(24)).view(-1, 2, 3, 4).short()
+
+
 def fill(storage, invalid=(), ended=()):
     """Write a rollout in which every row holds its own number, t * N + n; invalid and ended rows are `(t, n)`."""
     for t in range(T):
         numbers = t * N + torch.arange(N)
-        obs = {"policy": numbers.float().unsqueeze(1).expand(N, 2), "image": numbers.view(N, 1, 1).expand(N, 3, 3)}
+        obs = {
+            "policy": numbers.float().unsqueeze(1).expand(N, 2),
+            "grid": numbers.view(N, 1, 1).expand(N, 3, 3),
+            "image": images(numbers),
+        }
         storage.write_obs(TensorDict(obs, batch_size=[N]))
         storage.write("rewards", numbers.float())
         storage.write("dones", torch.tensor([(t, n) in ended for n in range(N)]))
@@ -48,7 +58,7 @@ def test_columns_keep_shape_and_dtype(storage):
     assert storage.column("extra").shape == (T, N, 2, 2)
     observations = storage.observations()
     assert observations.batch_size == (T * N,)
-    assert observations["image"].dtype == torch.uint8
+    assert observations["grid"].dtype == torch.uint8
     assert observations["policy"][:, 0].tolist() == list(range(T * N))
 
 
@@ -62,7 +72,8 @@ def test_mini_batches_hold_every_row_once_an_epoch_with_all_its_columns(storage)
     for batch in batches:
         for column in (batch["actions"][:, 0], batch["extra"][:, 1, 1], batch.obs["policy"][:, 1]):
             assert torch.equal(column.float(), batch["rewards"])
-        assert torch.equal(batch.obs["image"][:, 2, 0].float(), batch["rewards"])
+        assert torch.equal(batch.obs["grid"][:, 2, 0].float(), batch["rewards"])
+        assert torch.equal(batch.obs["image"], images(batch["rewards"].long()))
 
 
 def test_mini_batches_are_permuted_anew_each_epoch_on_request(storage):
@@ -99,7 +110,8 @@ def numbers_of(batches):
     for batch in batches:
         for column in (batch["actions"][:, 0], batch["extra"][:, 1, 1], batch.obs["policy"][:, 1]):
             assert torch.equal(column.float(), batch["rewards"])
-        assert torch.equal(batch.obs["image"][:, 2, 0].float(), batch["rewards"])
+        assert torch.equal(batch.obs["grid"][:, 2, 0].float(), batch["rewards"])
+        assert torch.equal(batch.obs["image"], images(batch["rewards"].long()))
         assert len(batch) == batch.num_original == len(batch["rewards"])
     return [[int(number) for number in batch["rewards"]] for batch in batches]
 
@@ -135,6 +147,16 @@ def test_mini_batches_of_a_large_rollout_have_their_observations_in_one_place(st
     assert len(places) == 1
     assert numbers[:2] == numbers[2:4] == numbers[4:]
     assert sorted(flat(numbers[:2])) == list(range(T * N))
+
+
+def test_images_lie_in_memory_with_the_channels_of_a_pixel_side_by_side(storage):
+    fill(storage)
+    found = [storage.observations(), storage.valid_observations()]
+    assert torch.equal(found[0]["image"], images(torch.arange(T * N)))
+    found += [batch.obs for batch in (*storage.mini_batches(2, 1), *storage.mini_batches(2, 1, sequential=True))]
+    found += [batch.obs for batch in storage.windows(3)]
+    assert all(obs["image"].is_contiguous(memory_format=torch.channels_last) for obs in found)
+    assert all(obs["grid"].is_contiguous() for obs in found)
 
 
 def test_mini_batches_of_fewer_rows_than_their_number_are_fewer(storage):
