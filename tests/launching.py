@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from rslcore.run.folder import RunFolder
 
-SECONDS = 60.0
-"""How long is waited for anything at most."""
+SECONDS = 120.0
+"""How long is waited for anything at most: on a busy machine a launch alone takes a minute."""
 
 SMALL = ("env.num_envs=8", "runner.num_steps_per_env=8", "algorithm.num_learning_epochs=1")
 TRAIN = (sys.executable, "-m", "rslcore", "train")
@@ -24,6 +25,8 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 
 class Launched:
     """A command that starts several processes, in a process group of its own, with its output in a file.
+
+    As a context, it is ended with the block, however that ends; its processes end with it.
 
     Args:
         command: The command line.
@@ -36,6 +39,13 @@ class Launched:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdout=file, stderr=subprocess.STDOUT, start_new_session=True
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def text(self) -> str:
@@ -55,10 +65,10 @@ class Launched:
                 found |= {int(each[5:]): int(folder.name) for each in variables if each.startswith(b"RANK=")}
         return found
 
-    def wait_for(self, text: str) -> None:
-        """Wait until the processes have written a text."""
+    def wait_for(self, text: str, count: int = 1, after: int = 0) -> None:
+        """Wait until the processes have written a text a number of times, not counting the first characters of all."""
         until = time.monotonic() + SECONDS
-        while text not in self.text:
+        while self.text.count(text, after) < count:
             assert self.process.poll() is None, self.text
             assert time.monotonic() < until, self.text
             time.sleep(0.02)
@@ -73,8 +83,8 @@ class Launched:
 
 
 def are_gone(pids: Sequence[int]) -> bool:
-    """Whether processes end within a moment."""
-    until = time.monotonic() + 5.0
+    """Whether processes end; on a busy machine even those that were killed take their time."""
+    until = time.monotonic() + SECONDS
     while any(_is_alive(pid) for pid in pids):
         if time.monotonic() > until:
             return False
