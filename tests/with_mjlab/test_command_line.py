@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 
 import pytest
 import yaml
 from mjlab.rl import MjlabOnPolicyRunner
 from mjlab.tasks.registry import list_tasks, load_env_cfg, load_rl_cfg
 
-from rslcore.cli import main
 from rslcore.config import load_config
 from rslcore.errors import ConfigError
 from rslcore_mjlab.config import MjlabConfig
@@ -22,18 +20,10 @@ SHORT = ("env.num_envs=64", "env.changes.episode_length_s=1.0")
 
 
 @pytest.fixture
-def rslcore(monkeypatch, capsys, tmp_path):
-    """Run a command in this process, in an empty folder; give its exit code and what it printed."""
+def rslcore(rslcore, monkeypatch, tmp_path):
+    """In an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rslcore", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return run
+    return rslcore
 
 
 def config_of(folder):

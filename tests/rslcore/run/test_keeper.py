@@ -12,7 +12,6 @@ from pathlib import Path
 import attrs
 import pytest
 
-from rslcore.cli import cli
 from rslcore.errors import CheckpointError, RunError
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.run.folder import RunFolder
@@ -222,7 +221,7 @@ def test_keeper_that_cannot_save_the_last_one_at_all_says_so(keep, run, tmp_path
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_best_checkpoint_of_a_run_is_evaluated(small_config, tmp_path, capsys):
+def test_best_checkpoint_of_a_run_is_evaluated(small_config, tmp_path, rslcore):
     config = small_config(
         METRIC,
         "iterations=6",
@@ -235,5 +234,5 @@ def test_best_checkpoint_of_a_run_is_evaluated(small_config, tmp_path, capsys):
     assert list(run.checkpoints()) == [6]
     best = Best(**load_checkpoint(run.checkpoint()).progress["best"])
     assert best_of(run) == best.iteration
-    cli.main(["eval", str(run.path), "--checkpoint", "best", "--episodes", "1", "--json"], standalone_mode=False)
-    assert json.loads(capsys.readouterr().out)["iteration"] == best.iteration
+    _, out, _ = rslcore("eval", run.path, "--checkpoint", "best", "--episodes", 1, "--json")
+    assert json.loads(out)["iteration"] == best.iteration
