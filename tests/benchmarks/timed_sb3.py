@@ -6,10 +6,10 @@ Legend: N envs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy
+from sb3_envs import PlainVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from timed_envs import TASKS, TimedEnvs, make_timed_envs
@@ -20,12 +20,12 @@ from rslcore.config import load_config, unstructure
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-class Sb3Envs(VecEnv):
+class Sb3Envs(PlainVecEnv):
     """Gymnasium's vector envs as Stable-Baselines3 takes them."""
 
     def __init__(self, envs: TimedEnvs, seed: int) -> None:
-        self._envs = envs  # first, since the base class asks for attributes
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+        self._envs = envs
         self._seed = seed
         self._actions: Any = None
 
@@ -50,22 +50,6 @@ class Sb3Envs(VecEnv):
     def close(self) -> None:
         """Close the envs."""
         self._envs.close()
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Of all envs."""
-        return [getattr(self._envs, attr_name, None)] * self.num_envs
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Nothing is set from outside."""
-        raise NotImplementedError
-
-    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Nothing is called from outside."""
-        raise NotImplementedError
-
-    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> Sequence[bool]:
-        """They are not."""
-        return [False] * self.num_envs
 
 
 def train(name: str, seed: int) -> None:

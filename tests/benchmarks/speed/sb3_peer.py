@@ -13,6 +13,7 @@ import gymnasium
 import numpy
 import torch
 from free_env import FreeEnv
+from sb3_envs import PlainVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -25,7 +26,7 @@ from speed.worker import Turns
 from speed.workloads import ENDLESS, Workload
 
 
-class FreeVecEnv(VecEnv):
+class FreeVecEnv(PlainVecEnv):
     """What `FreeEnv` hands out, as NumPy arrays made once."""
 
     def __init__(self, env: FreeEnv) -> None:
@@ -49,21 +50,6 @@ class FreeVecEnv(VecEnv):
     def step_wait(self) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray, list[dict[str, Any]]]:
         place = self._step % len(self._obs)
         return self._obs[place], self._rewards.copy(), self._dones[place], self._infos
-
-    def close(self) -> None:
-        pass
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        return [None] * self.num_envs
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise NotImplementedError
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        raise NotImplementedError
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        return [False] * self.num_envs
 
 
 class Encoder(BaseFeaturesExtractor):
