@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 from ranks import RankPool, backends
-from shard_runs import ALL, SAME_UPDATE, TOLERANCE, compare, fill, run_and_hash
+from shard_runs import ALL, NOISE, SAME_UPDATE, TOLERANCE, compare, fill, run_and_hash
 
 ITERATIONS = 200
 
@@ -39,3 +39,9 @@ def test_ranks_stay_equal(pool, shard_files, tmp_path, case):
     results = pool.run(run_and_hash, overrides, str(tmp_path), pool.device)
     assert len({digest for _, digest, _ in results}) == 1
     print(f"\nranks compared: {pool.num_ranks}, {case}; iterations: {ITERATIONS}; parameters that differ: 0")
+
+
+def test_ranks_that_compile_stay_equal(pool, tmp_path):
+    overrides = (NOISE, "algorithm.execution=compile")
+    (_, *first), *others = pool.run(run_and_hash, overrides, str(tmp_path), pool.device)
+    assert all(other == first for _, *other in others)
