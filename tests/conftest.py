@@ -32,7 +32,7 @@ SMALL = ("iterations=2", "env.num_envs=4", "runner.num_steps_per_env=8", "logger
 
 
 def pytest_collection_finish() -> None:
-    """What is imported stays; to look through it at every garbage collection takes a tenth of the tests' time."""
+    """What is imported stays, and need not be looked through at every garbage collection."""
     gc.collect()
     gc.freeze()
 

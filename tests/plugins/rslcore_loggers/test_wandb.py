@@ -192,14 +192,14 @@ def test_wandb_whose_network_goes_away_goes_on_in_files(small_config, tmp_path, 
 
     monkeypatch.setattr("rslcore_ppo.ppo.PPO.start_iteration", leave_before_the_second)
     config = small_config(
-        "iterations=3", "runner.save_interval=1", "loggers=[{name: wandb, timeout: 2, upload_models: true}]"
+        "iterations=3", "runner.save_interval=1", "loggers=[{name: wandb, timeout: 4, upload_models: true}]"
     )
     result = train(config, log_root=tmp_path, quiet=True)
     assert result.iteration == 3
     (path,) = result.path.glob("wandb/run-*/*.wandb")
     (message,) = [record.getMessage() for record in caplog.records if record.name.startswith("rslcore")]
     assert message == (
-        f"Weights & Biases has not received all of the run in 2 seconds; `wandb sync {path.parent}` sends the rest"
+        f"Weights & Biases has not received all of the run in 4 seconds; `wandb sync {path.parent}` sends the rest"
     )
     assert [row["iteration"] for row in read_run(path).rows] == [1, 2, 3]
     assert capfd.readouterr() == ("", "")
