@@ -18,25 +18,16 @@ import click
 from rslcore import __version__
 from rslcore.errors import LostRankError, PluginFaultError, RslcoreError, nearest
 from rslcore.registry import Registry, default_registry
+from rslcore.registry.entries import COMMANDS
 
 LOST_RANK = 3
 """The exit code of a process whose run has ended because another rank has."""
-
-COMMANDS = {
-    "list-plugins": "rslcore.cli.list_plugins",
-    "describe": "rslcore.cli.describe",
-    "train": "rslcore.cli.train",
-    "eval": "rslcore.cli.eval",
-    "export": "rslcore.cli.export",
-    "new-plugin": "rslcore.cli.new_plugin",
-    "check-plugin": "rslcore.cli.check_plugin",
-}
 
 
 class LazyGroup(click.Group):
     """Imports a command's module when the command is asked for, so that none waits for the imports of another.
 
-    Plugins add commands by `registry.add_command`; none of theirs takes the place of one of ours.
+    Plugins add commands by `registry.add_command`, under other names than ours.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -46,7 +37,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         if cmd_name in COMMANDS:
-            command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+            command: click.Command = importlib.import_module(f"rslcore.cli.{cmd_name.replace('-', '_')}").command
             return command
         plugin_command: click.Command = registry_of(ctx).command(cmd_name)
         return plugin_command
@@ -64,7 +55,7 @@ class LazyGroup(click.Group):
         """Find a command, or name the nearest one."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             commands = self.list_commands(ctx)
-            if args[0] not in commands:
+            if args[0] not in (*commands, *(command.full_name for command in registry_of(ctx).commands())):
                 ctx.fail(
                     f"there is no command '{args[0]}'{nearest(args[0], commands)} (commands: {', '.join(commands)})"
                 )

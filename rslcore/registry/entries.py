@@ -42,6 +42,9 @@ KINDS: dict[str, Kind] = {
     )
 }
 
+COMMANDS = ("list-plugins", "describe", "train", "eval", "export", "new-plugin", "check-plugin")
+"""The commands of rslcore itself, in the order in which a user meets them; a plugin's have other names."""
+
 
 @attrs.frozen
 class Source:
@@ -120,7 +123,7 @@ class Command:
     """A command that a plugin adds to `rslcore`.
 
     Attributes:
-        name: As in `rslcore <name>`.
+        name: As in `rslcore <name>`; none of `COMMANDS`.
         target: `module:attribute` of a `click.Command`, imported when the command is called.
         summary: A sentence for lists.
         source: Who registered it.
@@ -133,5 +136,5 @@ class Command:
 
     @property
     def full_name(self) -> str:
-        """`distribution/name`, for messages."""
+        """`distribution/name`, which always works."""
         return f"{self.source.distribution}/{self.name}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from rslcore.errors import PluginError
-from rslcore.registry.entries import Command, Entry, Recipe, Source
+from rslcore.registry.entries import COMMANDS, Command, Entry, Recipe, Source
 from rslcore.registry.targets import find_target_fault
 
 P = ParamSpec("P")
@@ -110,8 +110,13 @@ class Registrar:
 
     @_in_words
     def add_command(self, name: str, *, target: str, summary: str) -> None:
-        """Declare a command of `rslcore`: `module:attribute` of a `click.Command`, imported when it is called."""
+        """Declare a command of `rslcore`: `module:attribute` of a `click.Command`, imported when it is called.
+
+        rslcore's own commands cannot be declared anew.
+        """
         self._check_name("command", name, [command.name for command in self.commands])
+        if name in COMMANDS:
+            raise PluginError(f"command '{name}' is one of rslcore's own; give it another name")
         if fault := find_target_fault(target):
             raise PluginError(f"command '{name}': the target {fault}")
         self.commands.append(Command(name, target, summary, self.source))

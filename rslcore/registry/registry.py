@@ -78,7 +78,7 @@ class Registry:
         return sorted(self._commands, key=lambda command: command.name)
 
     def find_command(self, name: str) -> Command:
-        """The command with a bare name; raises as `find` does."""
+        """The command with a bare name or `distribution/name`; raises as `find` does."""
         return self._pick("command", name, self.commands())
 
     def config_class(self, kind: str, name: str) -> type[Any]:

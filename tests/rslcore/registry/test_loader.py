@@ -39,6 +39,7 @@ def test_load_good_plugin_is_listed_with_its_source(install):
             "'Misspelt'; did you mean 'Misspelled'?",
         ),
         ("fake-duplicate", "network 'twin' is declared twice"),
+        ("fake-command", "command 'train' is one of rslcore's own; give it another name"),
         (
             "fake-no-config",
             "network 'bare': missing a required argument: 'config'; `add_network` takes name, factory, config, summary",

@@ -8,6 +8,7 @@ import pytest
 
 from rslcore.errors import PluginError
 from rslcore.registry import KINDS, Registrar, Source
+from rslcore.registry.entries import COMMANDS
 
 
 @pytest.fixture
@@ -53,3 +54,10 @@ def test_add_command_twice_is_refused(registrar):
     registrar.add_command("c", target="json:loads", summary="")
     with pytest.raises(PluginError, match="^command 'c' is declared twice$"):
         registrar.add_command("c", target="json:dumps", summary="")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_add_command_of_rslcores_own_is_refused(registrar, name):
+    with pytest.raises(PluginError, match=f"^command '{name}' is one of rslcore's own; give it another name$"):
+        registrar.add_command(name, target="json:loads", summary="")
+    assert registrar.commands == []
