@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,22 @@ def read_agent_file(path: str | os.PathLike[str]) -> Any:
         raise ConfigError.at("", f"'{path}' cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise ConfigError.at("", f"'{path}' cannot be read: it is not UTF-8 text") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError.at("", f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError:
         raise ConfigError.at("", f"'{path}' is nested too deeply to be read") from None
+    except Exception as error:  # the constructors of tags and numbers raise what they like
+        raise ConfigError.at("", f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def is_agent_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has the shape of what rsl_rl's runners take, of any version."""
+    try:
+        data = read_agent_file(path)
+    except ConfigError:
+        return False
+    if not isinstance(data, Mapping):
+        return False
+    algorithm, runner = data.get("algorithm"), data.get("runner")
+    if not isinstance(algorithm, Mapping) or "name" in algorithm:  # by which rslcore's own names it
+        return False
+    of_rsl_rl_1 = isinstance(runner, Mapping) and {"algorithm_class_name", "policy_class_name"} & set(runner)
+    return "num_steps_per_env" in data or bool(of_rsl_rl_1)

@@ -1,6 +1,9 @@
-"""Declares the env `vec_env` and the commands that read and write rsl_rl's files."""
+"""Declares the env `vec_env` and the commands that read and write rsl_rl's files, and knows its configs."""
 
 from __future__ import annotations
+
+import shlex
+from pathlib import Path
 
 from rslcore.registry import Registrar, hookimpl
 
@@ -31,3 +34,14 @@ def rslcore_register(registry: Registrar) -> None:
         target="rslcore_rsl_rl.export_checkpoint:command",
         summary="A run's checkpoint as one of rsl_rl's.",
     )
+
+
+@hookimpl
+def rslcore_foreign_config(path: Path) -> str | None:
+    """Name the command that makes a config of rslcore's of one of rsl_rl's."""
+    from rslcore_rsl_rl.agent_file import is_agent_file
+
+    if not is_agent_file(path):
+        return None
+    output = "my.yaml" if path.name != "my.yaml" else "mine.yaml"  # not the file itself, which the shell would empty
+    return f"'{path}' looks like a config of rsl_rl; type `rslcore import-config {shlex.quote(str(path))} > {output}`"

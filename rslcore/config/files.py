@@ -52,14 +52,20 @@ def load_config(
         registry: Where components are looked up; the installed plugins by default.
 
     Raises:
-        ConfigError: The file cannot be read, or something in it or in an override is wrong; all problems at once.
+        ConfigError: The file cannot be read, or something in it or in an override is wrong; all problems at once. Or a
+            plugin knows whose file it is instead.
         UnknownNameError: There is no such recipe.
     """
     if isinstance(overrides, str):
         overrides = [overrides]
     registry = registry if registry is not None else default_registry()
     overrides = list(overrides)
-    return _configure(_read(source, overrides, registry), overrides, registry, str(source))
+    try:
+        return _configure(_read(source, overrides, registry), overrides, registry, str(source))
+    except ConfigError:
+        if os.path.isfile(source) and (told := registry.told_of_foreign_config(Path(source))):
+            raise ConfigError.at("", told) from None
+        raise
 
 
 def configure(

@@ -1,7 +1,8 @@
 """The pluggy hooks that a plugin module may implement.
 
-Only `rslcore_register` is called while plugins are loaded. The others are run events: they are called a few times a
-run, or once an iteration, never in the environment step.
+Only `rslcore_register` is called while plugins are loaded. `rslcore_foreign_config` is asked about config files in
+which something is wrong. The others are run events: they are called a few times a run, or once an iteration, never in
+the environment step.
 """
 
 from __future__ import annotations
@@ -39,6 +40,19 @@ def rslcore_register(registry: Registrar) -> None:
             config="my_plugin.config:TransformerConfig",
             summary="Attention over a history of observations.",
         )
+    """
+
+
+@hookspec
+def rslcore_foreign_config(path: Path) -> str | None:
+    """Say whether a config file that cannot be read, or in which something is wrong, is another program's.
+
+    Returns what it looks like and what to do, a sentence that the user is told instead; None for any other file.
+
+    @hookimpl
+    def rslcore_foreign_config(path):
+        if path.suffix == ".yaml" and "gym_version:" in path.read_text():
+            return f"'{path}' looks like a config of my-gym; type `rslcore import-my-gym {path} > my.yaml`"
     """
 
 

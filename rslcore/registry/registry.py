@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pluggy
@@ -13,6 +15,8 @@ from rslcore.registry.entries import KINDS, Command, Entry, Recipe, Source
 from rslcore.registry.loader import PluginRow, disabled_by_environment, load_plugins, new_plugin_manager
 from rslcore.registry.targets import import_target
 
+_log = logging.getLogger(__name__)
+
 Named = TypeVar("Named", Entry, Recipe, Command)
 
 
@@ -21,7 +25,7 @@ class Registry:
 
     Args:
         plugins: What the loader made of each plugin.
-        manager: The pluggy manager that holds the plugin modules, for run events.
+        manager: The pluggy manager that holds the plugin modules, for its hooks.
     """
 
     def __init__(self, plugins: Sequence[PluginRow], manager: pluggy.PluginManager | None = None) -> None:
@@ -110,6 +114,15 @@ class Registry:
         """Import a command of a plugin; raises as `find`, or `PluginError` if it does not import."""
         command = self.find_command(name)
         return self._import(command, command.target)
+
+    def told_of_foreign_config(self, path: Path) -> str | None:
+        """What a plugin says of a config file that may be another program's; None if no plugin knows it."""
+        try:
+            told: list[str] = self.manager.hook.rslcore_foreign_config(path=path)
+        except Exception as error:  # the user has to mend the file, not the plugin
+            _log.warning("a plugin failed in rslcore_foreign_config: %s: %s", type(error).__name__, error)
+            return None
+        return told[0] if told else None
 
     def _import(self, entry: Entry | Recipe | Command, target: str) -> Any:
         kind = entry.kind if isinstance(entry, Entry) else type(entry).__name__.lower()

@@ -49,6 +49,19 @@ def test_load_overrides_set_numbers_lists_mappings_and_items():
     assert config.experiment == "other"
 
 
+@pytest.mark.parametrize("text", ["fake_version: 1\n", "fake_version: 1\nwidth: !!python/tuple [1]\n"])
+def test_load_another_programs_file_says_what_the_plugin_says_that_knows_it(text, install, tmp_path):
+    registry = install("fake-tools")
+    file = tmp_path / "other.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, ["seed=x"], registry)
+    assert str(caught.value) == f"'{file}' is a config of fake; type `rslcore fake-greet robot`"
+    file.write_text("width: !!python/tuple [1]\n")
+    with pytest.raises(ConfigError, match="is not valid YAML: line 1, column 8: could not determine a constructor"):
+        load_config(file, registry=registry)
+
+
 def test_load_resolves_interpolation():
     assert load_config("cartpole", ["runner.save_interval=${iterations}"]).runner.config.save_interval == 75
 

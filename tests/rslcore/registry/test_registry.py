@@ -149,3 +149,19 @@ def test_built_in_factories_and_configs_import(install, kind):
     for entry in registry.entries(kind):
         assert callable(registry.factory(kind, entry.full_name))
         assert registry.config_class(kind, entry.full_name).__doc__
+
+
+def test_told_of_foreign_config_is_what_the_plugin_says_that_knows_it(install, tmp_path):
+    registry = install("fake-tools")
+    (tmp_path / "other.yaml").write_text("fake_version: 1\n")
+    (tmp_path / "mine.yaml").write_text("seed: 1\n")
+    told = f"'{tmp_path}/other.yaml' is a config of fake; type `rslcore fake-greet robot`"
+    assert registry.told_of_foreign_config(tmp_path / "other.yaml") == told
+    assert registry.told_of_foreign_config(tmp_path / "mine.yaml") is None
+    assert install(disabled=("fake_tools",)).told_of_foreign_config(tmp_path / "other.yaml") is None
+
+
+def test_told_of_foreign_config_by_a_plugin_that_fails_is_a_warning(install, tmp_path, caplog):
+    (tmp_path / "other.yaml").write_text("fake_version: 2\n")
+    assert install("fake-tools").told_of_foreign_config(tmp_path / "other.yaml") is None
+    assert caplog.messages == ["a plugin failed in rslcore_foreign_config: KeyError: 'fake'"]
