@@ -47,15 +47,17 @@ def command(ctx: click.Context, file: Path, output: Path | None) -> None:
 
 
 def _page(file: Path, translation: Translation) -> str:
-    """The config as YAML, with notes above it and a place for the env."""
+    """The config as YAML, with notes and what to check above it, and a place for the env."""
     lines = [f"From rsl_rl's {file.name}.", *translation.notes]
-    comments = "".join(f"# {' '.join(line.split())}\n" for line in lines)
+    if translation.to_check:
+        lines += ["", "To check:", *translation.to_check]
+    comments = "".join(f"# {' '.join(line.split())}".rstrip() + "\n" for line in lines)
     return f"{comments}\n{_ENV}{dump_yaml(translation.config)}"
 
 
 def _left_to_do(data: Mapping[str, Any], translation: Translation) -> list[str]:
     """What a config of rsl_rl's does not say, or says of things that are no part of a config here."""
-    steps = ["env: write which environments"]
+    steps = ["env: write which environments", *translation.to_check]
     if translation.config["policy"]["name"] == "student_teacher":
         steps.append(f"policy.teacher.run: write the teacher's run for {TEACHER_RUN}")
     steps.append(

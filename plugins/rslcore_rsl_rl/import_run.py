@@ -91,7 +91,7 @@ class Source:
         where = f"'{self.path}'"
         if not self.is_ours:
             translation = translate(plain, env.observations, step_dt=env.step_dt, registry=self.registry)
-            plain, notes = dict(translation.config), translation.notes
+            plain, notes = dict(translation.config), (*translation.notes, *translation.to_check)
             where = f"the translation of {where}"
         names_env = any(override.partition("=")[0].partition(".")[0] == "env" for override in self.overrides)
         if "env" not in plain and not names_env:

@@ -37,6 +37,8 @@ class Findings:
         self.notes: list[str] = []
         self.fallback_set = ""
         """The observation set whose groups a missing one has; empty for rsl_rl 5's rule, the group `policy`."""
+        self.guesses: dict[str, list[str]] = {}
+        """Observation sets that are missing where the env is not known; what rsl_rl takes if it has no such group."""
         self.origins: dict[str, str] = {}
         """For paths of rslcore's config those of the user's dict."""
         self._moved: dict[str, str] = {}

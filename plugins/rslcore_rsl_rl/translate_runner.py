@@ -152,7 +152,8 @@ def resolve_groups(
     Args:
         top: Has `obs_groups`.
         sets: Those that the algorithm needs.
-        observations: The groups of the env. Where they are not known, a set that is missing is the group of its name.
+        observations: The groups of the env. Where they are not known, a set that is missing is taken to be the group of
+            its name, and is one of the findings' guesses.
     """
     section, findings = top.section("obs_groups"), top.findings
     if observations is not None and not list(section) and not findings.fallback_set:
@@ -174,9 +175,7 @@ def resolve_groups(
             )
             found[name] = []
         if observations is None:
-            findings.note(
-                f"'obs_groups.{name}' is missing; it is taken to be {found[name]}, since the env is not known"
-            )
+            findings.guesses[name] = found.get(findings.fallback_set, ["policy"])
         elif found[name] and not findings.fallback_set:
             findings.note(f"'obs_groups.{name}' is missing; it is taken to be {found[name]}, as in rsl_rl, which warns")
     return {name: found[name] for name in sets}

@@ -39,11 +39,13 @@ class Translation:
         config: A plain config without `env`. That of a student has `TEACHER_RUN` for its teacher.
         notes: A sentence for each thing that was translated from an older version, or that is different here.
         origins: For paths of `config` those of the user's dict.
+        to_check: A sentence for each place of `config` that is a guess, since the env is not known.
     """
 
     config: dict[str, Any]
     notes: tuple[str, ...]
     origins: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    to_check: tuple[str, ...] = ()
 
     def in_users_words(self, error: ConfigError) -> ConfigError:
         """An error about `config` with the paths of the user's dict; problems of the env keep theirs."""
@@ -93,7 +95,7 @@ def translate(
     config.update({"storage": {"name": "rollout"}, **{key: runner[key] for key in _LAST if key in runner}})
     _check_values(config, teacher, findings, registry if registry is not None else default_registry())
     findings.raise_problems()
-    return Translation(config, tuple(findings.notes), findings.origins)
+    return Translation(config, tuple(findings.notes), findings.origins, _to_check(config, findings))
 
 
 def structure_translated(translation: Translation, env: Mapping[str, Any], registry: Registry) -> ExperimentConfig:
@@ -111,6 +113,17 @@ def structure_translated(translation: Translation, env: Mapping[str, Any], regis
         return structure({**translation.config, "env": dict(env)}, ExperimentConfig, registry)
     except ConfigError as error:
         raise translation.in_users_words(error) from error
+
+
+def _to_check(config: Mapping[str, Any], findings: Findings) -> tuple[str, ...]:
+    """Which observation groups were guessed, and what to write where the guess is wrong."""
+    sets = {findings.users_path(f"obs_groups.{name}"): name for name in findings.guesses}
+    return tuple(
+        f"{ours}: ['{sets[theirs]}'] is a guess, since '{theirs}' is missing; if the env has no group "
+        f"'{sets[theirs]}', write {findings.guesses[sets[theirs]]}, which rsl_rl takes then"
+        for ours, theirs in findings.origins.items()
+        if theirs in sets and ours.partition(".")[0] in config  # a teacher's groups are those of its own run
+    )
 
 
 def _distills(top: Section, algorithm: Section) -> bool:

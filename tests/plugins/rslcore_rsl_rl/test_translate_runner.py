@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from train_cfgs import ENV, GROUPS, PPO, RND, changed, problems_of, translated
+from train_cfgs import DISTILLATION, ENV, GROUPS, PPO, RND, changed, problems_of, translated
 
 from rslcore.registry import default_registry
 from rslcore.specs import TensorSpec
@@ -76,10 +76,35 @@ def test_groups_that_are_missing_where_the_env_is_not_known_have_the_name_of_the
     policy = translation.config["policy"]
     assert policy["actor"]["network"]["groups"] == ["actor"]
     assert policy["critic"]["network"]["groups"] == ["critic"]
-    assert translation.notes == (
-        "'obs_groups.actor' is missing; it is taken to be ['actor'], since the env is not known",
-        "'obs_groups.critic' is missing; it is taken to be ['critic'], since the env is not known",
+    assert translation.notes == ()
+    assert translation.to_check == tuple(
+        f"policy.{name}.network.groups: ['{name}'] is a guess, since 'obs_groups.{name}' is missing; if the env has no "
+        f"group '{name}', write ['policy'], which rsl_rl takes then"
+        for name in ("actor", "critic")
     )
+
+
+def test_group_of_rnd_is_a_guess_too_where_the_env_is_not_known():
+    (sentence,) = translate(changed(PPO, algorithm={"rnd_cfg": RND}), step_dt=1.0).to_check
+    assert sentence == (
+        "algorithm.extensions[0].groups: ['rnd_state'] is a guess, since 'obs_groups.rnd_state' is missing; if the env "
+        "has no group 'rnd_state', write ['policy'], which rsl_rl takes then"
+    )
+
+
+def test_critic_of_older_versions_is_a_guess_for_which_the_actors_groups_stand_in():
+    config = {"policy": {"class_name": "ActorCritic"}, "algorithm": {"class_name": "PPO"}, "num_steps_per_env": 24}
+    (sentence,) = translate({**config, "obs_groups": {"policy": ["state", "more"]}}).to_check
+    assert sentence == (
+        "policy.critic.network.groups: ['critic'] is a guess, since 'obs_groups.critic' is missing; if the env has no "
+        "group 'critic', write ['state', 'more'], which rsl_rl takes then"
+    )
+    assert translate({**config, "obs_groups": {"policy": ["state"]}}, {"state": TensorSpec((2,))}).to_check == ()
+
+
+def test_groups_of_a_teacher_are_no_guess_since_its_own_run_has_them():
+    (sentence,) = translate(changed(DISTILLATION, obs_groups=None)).to_check
+    assert sentence.startswith("policy.student.network.groups: ['student'] is a guess, since 'obs_groups.student' is ")
 
 
 def test_groups_of_nothing_are_noted():
