@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy
 import torch
-from numpy.typing import NDArray
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from rslcore.context import Context
 from rslcore.device import limited_threads, resolve_device
 from rslcore.distributed import alone
 from rslcore.errors import CheckpointError, ConfigError, Problem, listed
+from rslcore.playing import returns_and_lengths
 from rslcore.registry import Registry, default_registry
 from rslcore.run.checkpoint import Checkpoint, checkpoint_config
 from rslcore.run.compatibility import check_plugins
@@ -33,7 +33,7 @@ from rslcore.training import build_algorithm, num_steps_per_env
 if TYPE_CHECKING:
     import os
 
-    from rslcore.protocols import Algorithm, Env, EnvStep
+    from rslcore.protocols import Algorithm
 
 
 @attrs.frozen
@@ -233,6 +233,7 @@ def evaluate(
     """Run a trained policy, deterministically, for whole episodes.
 
     Every env plays the same number of episodes, give or take one, so that short episodes are not over-represented.
+    Where none ends for very long, as in an env without a time limit, a warning says so.
 
     Args:
         run: As for `load_policy`.
@@ -264,7 +265,7 @@ def evaluate(
             )
         # Built without the env, as on a robot, so that nothing which only training needs is asked for.
         policy = _policy(attrs.evolve(context, spec=loaded.env_spec), loaded.algorithm)
-        returns, lengths = _play(env, policy, episodes)
+        returns, lengths = returns_and_lengths(env, policy, episodes)
     return EvaluationResult(path, loaded.iteration, tuple(returns), tuple(lengths))
 
 
@@ -301,54 +302,3 @@ def _policy(context: Context, state: Mapping[str, Any], origin: Origin | None = 
         algorithm.load_state_dict(state)
         algorithm.eval_mode()
     return InferencePolicy(algorithm, context, origin)
-
-
-@attrs.frozen
-class PlayedStep:
-    """A step of `play`.
-
-    Attributes:
-        obs: What the policy acted on.
-        step: What the env made of it.
-        valid: Envs `[N]` that stepped; the others only reset.
-        dones: Envs `[N]` whose episode ended.
-        counted: Those of them `[N]` whose episode is one of those asked for, not one played while others go on.
-    """
-
-    obs: TensorDict
-    step: EnvStep
-    valid: NDArray[numpy.bool_]
-    dones: NDArray[numpy.bool_]
-    counted: NDArray[numpy.bool_]
-
-
-def play(env: Env, policy: InferencePolicy, episodes: int) -> Iterator[PlayedStep]:
-    """Play whole episodes; every env plays the same number of them, give or take one."""
-    num_envs = env.spec.num_envs
-    left = numpy.full(num_envs, episodes // num_envs)
-    left[: episodes % num_envs] += 1
-    obs = env.reset()
-    while left.any():
-        step = env.step(policy(obs))
-        valid = numpy.ones(num_envs, dtype=bool) if step.valid is None else step.valid.cpu().numpy()
-        dones = step.dones.cpu().numpy()
-        counted = dones & (left > 0)
-        yield PlayedStep(obs, step, valid, dones, counted)
-        left -= counted
-        policy.reset(step.resets)
-        obs = step.obs
-
-
-def _play(env: Env, policy: InferencePolicy, episodes: int) -> tuple[list[float], list[int]]:
-    """Returns and lengths of whole episodes."""
-    running_returns = numpy.zeros(env.spec.num_envs)
-    running_lengths = numpy.zeros(env.spec.num_envs, dtype=numpy.int64)
-    returns: list[float] = []
-    lengths: list[int] = []
-    for played in play(env, policy, episodes):
-        running_returns += played.step.rewards.cpu().numpy() * played.valid
-        running_lengths += played.valid
-        returns += running_returns[played.counted].tolist()
-        lengths += running_lengths[played.counted].tolist()
-        running_returns[played.dones], running_lengths[played.dones] = 0.0, 0
-    return returns, lengths

@@ -10,14 +10,14 @@ from gymnasium import spaces
 class Count(gymnasium.Env):
     """Observes `[number of the episode, steps of the episode]`; the reward is the step's number.
 
-    Action 1 ends the episode in a terminal state; a time limit, if any, is Gymnasium's.
+    Action 1 ends the episode in a terminal state, or else the step `last` does; a time limit, if any, is Gymnasium's.
     """
 
     observation_space = spaces.Box(-1.0, 1e6, (2,), numpy.float64)
     action_space = spaces.Discrete(2)
 
-    def __init__(self):
-        self.episode = -1
+    def __init__(self, last=None):
+        self.episode, self.last = -1, last
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -27,13 +27,16 @@ class Count(gymnasium.Env):
 
     def step(self, action):
         self.steps += 1
-        return self._observe(), float(self.steps), bool(action == 1), False, {}
+        return self._observe(), float(self.steps), self._is_over(action), False, {}
 
     def state_dict(self):
         return {"episode": self.episode, "steps": self.steps}
 
     def load_state_dict(self, state):
         self.episode, self.steps = state["episode"], state["steps"]
+
+    def _is_over(self, action):
+        return bool(action == 1) if self.last is None else self.steps == self.last
 
     def _observe(self):
         return numpy.array([self.episode, self.steps], dtype=numpy.float64)
@@ -226,6 +229,7 @@ def register():
     """Make the envs known to Gymnasium; may be called again."""
     if "rslcore_tests/Count-v0" not in gymnasium.registry:
         gymnasium.register("rslcore_tests/Count-v0", entry_point=Count, max_episode_steps=3)
+        gymnasium.register("rslcore_tests/CountTo12-v0", entry_point=Count, kwargs={"last": 12})
         gymnasium.register("rslcore_tests/Spaces-v0", entry_point=Spaces, max_episode_steps=5)
         gymnasium.register("rslcore_tests/Spring-v0", entry_point=Spring, max_episode_steps=8)
         gymnasium.register("rslcore_tests/Silent-v0", entry_point=Silent, max_episode_steps=5)

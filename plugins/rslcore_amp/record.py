@@ -17,8 +17,9 @@ from rslcore.config import load_config
 from rslcore.context import Context
 from rslcore.device import resolve_device
 from rslcore.errors import ConfigError, RslcoreError
-from rslcore.evaluation import InferencePolicy, load_policy, play
+from rslcore.evaluation import InferencePolicy, load_policy
 from rslcore.observations import concatenate
+from rslcore.playing import play
 from rslcore.protocols import Env
 from rslcore.registry import default_registry
 from rslcore.run.folder import CONFIG_FILE, RunFolder

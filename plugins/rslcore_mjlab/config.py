@@ -16,7 +16,10 @@ class MjlabConfig:
 
     task: str = option(attrs.NOTHING, "As mjlab lists it, such as `Mjlab-Cartpole-Balance`.")
     num_envs: int | None = option(None, "N, the number of environments; by default the task's own.", Range(1, 10**7))
-    play: bool = option(False, "Whether the task is as mjlab plays it: without noise, with episodes that do not end.")
+    play: bool = option(
+        False,
+        "Whether the task is as mjlab plays it, without noise; episodes without an end last as long as in training.",
+    )
     clip_actions: float | None = option(
         None, "Actions are clipped to this and its negative before the env is given them.", Range(0.0, open_low=True)
     )

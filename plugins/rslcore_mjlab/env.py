@@ -11,6 +11,9 @@ from rslcore_mjlab.tasks import check_task, task_registry
 from rslcore_rsl_rl.changes import apply_changes
 from rslcore_rsl_rl.vec_env import VecEnvAdapter
 
+ENDLESS = 1e6
+"""Seconds of an episode that is meant to have no end; tasks of mjlab have 1e9 or 1e10 where they are played."""
+
 
 def make_mjlab_env(config: MjlabConfig, context: Context) -> VecEnvAdapter:
     """N environments of a task, on the run's device, seeded with the run's seed.
@@ -22,6 +25,8 @@ def make_mjlab_env(config: MjlabConfig, context: Context) -> VecEnvAdapter:
     registry = task_registry()
     check_task(registry, config.task, f"{context.path}.task")
     task_cfg = registry.load_env_cfg(config.task, play=config.play)
+    if config.play and task_cfg.episode_length_s >= ENDLESS:  # for a window that is closed; an evaluation would not end
+        task_cfg.episode_length_s = registry.load_env_cfg(config.task).episode_length_s
     task_cfg.seed = context.seed
     if config.num_envs is not None:
         task_cfg.scene.num_envs = config.num_envs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 
 import numpy
@@ -11,9 +10,8 @@ import torch
 from damaging import rewrite
 
 from rslcore.config import load_config
-from rslcore.context import Context
 from rslcore.errors import CheckpointError, ConfigError, RunError
-from rslcore.evaluation import InferencePolicy, evaluate, load_policy, play
+from rslcore.evaluation import InferencePolicy, evaluate, load_policy
 from rslcore.registry import default_registry
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.training import train
@@ -54,16 +52,6 @@ def test_evaluate_gives_every_env_its_share(small_config, tmp_path):
     config = small_config("env.id=rslcore_tests/Count-v0", "env.vectorization=sync", "env.num_envs=3")
     path = train(config, log_root=tmp_path, quiet=True).path
     assert len(evaluate(path, episodes=7).returns) == 7
-
-
-def test_play_counts_the_episodes_that_were_asked_for(run):
-    context = Context(default_registry(), load_config(run / "config.yaml"), torch.device("cpu"), 1, 8)
-    with contextlib.closing(context.build(context.config.env, "env")) as env:
-        played = list(play(env, load_policy(run), 6))
-    assert sum(step.counted.sum() for step in played) == 6
-    ends = [step for step in played if step.dones.any()]
-    assert [step.counted.tolist() for step in ends] == [[True] * 4, [True, True, False, False]]
-    assert all(step.obs is not step.step.obs for step in played)
 
 
 def test_evaluate_next_step_autoreset_counts_real_steps_only(small_config, tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 import torch
+from mjlab.tasks.registry import load_env_cfg
 
 from rslcore.config import EnvComponent
 from rslcore.context import Context
@@ -24,6 +25,17 @@ class TestCartpole(EnvContract):
     @pytest.fixture
     def num_steps(self):
         return 100
+
+
+@pytest.mark.parametrize("task", [TASK, "Mjlab-Velocity-Flat-Unitree-Go1"])
+def test_env_as_it_is_played_ends_as_in_training(task):
+    context = Context(default_registry(), None, torch.device("cpu"), 7, 8)
+    component = EnvComponent("mjlab", MjlabConfig(task=task, num_envs=1, play=True))
+    with contextlib.closing(context.build(component, "env")) as env:
+        assert env.spec.max_episode_length == 1000
+        assert env.unwrapped.cfg.episode_length_s == load_env_cfg(task).episode_length_s
+        assert not env.unwrapped.cfg.observations["actor"].enable_corruption
+    assert load_env_cfg(task, play=True).episode_length_s >= 1e9
 
 
 def test_env_is_seeded_clipped_and_knows_its_joints():

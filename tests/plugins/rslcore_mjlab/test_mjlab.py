@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from rslcore.config import EnvComponent, load_config
 from rslcore.context import Context
 from rslcore.errors import ConfigError, MissingExtraError
+from rslcore.evaluation import evaluate
 from rslcore.registry import default_registry
 from rslcore.training import train
 from rslcore_mjlab.config import MjlabConfig
@@ -54,6 +56,32 @@ def test_env_without_options_is_as_the_task_says(mjlab, build):
 
 def test_env_as_it_is_played(mjlab, build):
     assert build(play=True).spec.max_episode_length == 400
+
+
+@pytest.fixture
+def endless(mjlab):
+    """A task as those of mjlab: where it is played, without noise, its episodes do not end."""
+    envs, registry = importlib.import_module("mjlab.envs"), importlib.import_module("mjlab.tasks.registry")
+    importlib.import_module("mjlab.tasks")
+    task_cfg, played = envs.ManagerBasedRlEnvCfg(), envs.ManagerBasedRlEnvCfg(episode_length_s=int(1e9), rewards={})
+    registry.register_mjlab_task("Mjlab-Endless", task_cfg, played, registry.load_rl_cfg(TASK))
+    return "Mjlab-Endless"
+
+
+def test_env_as_it_is_played_ends_as_in_training_where_it_does_not_end(endless, build):
+    played = build(task=endless, play=True)
+    assert played.spec.max_episode_length == build(task=endless).spec.max_episode_length == 40
+    assert played.unwrapped.cfg.rewards == {}
+    changed = build(task=endless, play=True, changes={"episode_length_s": 2e9})
+    assert changed.spec.max_episode_length == 100_000_000_000
+
+
+def test_run_is_evaluated_as_it_is_played(endless, tmp_path):
+    overrides = [f"env.task={endless}", "device=cpu", "iterations=1", "loggers=[]"]
+    path = train(load_config("mjlab", overrides), log_root=tmp_path, quiet=True).path
+    lengths = evaluate(path, episodes=12, overrides=["env.play=true"]).lengths
+    assert len(lengths) == 12
+    assert max(lengths) <= 40
 
 
 def test_env_with_a_changed_task(mjlab, build):
