@@ -19,6 +19,7 @@ from rslcore.errors import MissingExtraError
 from rslcore.run.code_state import FOLDER as CODE_STATE_FOLDER
 from rslcore.run.session import IterationRecord, RunSession
 from rslcore_loggers.config import WandbConfig
+from rslcore_loggers.env_cfg import read_env_cfg
 from rslcore_loggers.videos import find_videos
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ W&B's own steps only rise: with iterations for steps it would drop those that a 
 logged for them before the crash.
 """
 
+ENV_CFG = "env_cfg"
+"""The key of the run's config for what the env's simulator is configured with, as rsl_rl has it."""
+
 VIDEO_INTERVAL = 10.0
 """Seconds between two searches for videos; the last one is at the end."""
 
@@ -38,12 +42,12 @@ _log = logging.getLogger(__name__)
 
 
 class WandbLogger:
-    """Logs the run's config, every metric of every iteration, videos, the state of the code and, if it is asked to,
-    checkpoints and exported policies. Files lie in the run's folder.
+    """Logs the run's config and that of the env's simulator, every metric of every iteration, videos, the state of the
+    code and, if it is asked to, checkpoints and exported policies. Files lie in the run's folder.
 
     Args:
         config: The options.
-        context: Gives the experiment's name, and the place in the config for messages.
+        context: Gives the experiment's name, the env, and the place in the config for messages.
 
     Raises:
         MissingExtraError: wandb is not installed.
@@ -60,6 +64,7 @@ class WandbLogger:
             ) from error
         self._config = config
         self._experiment = context.config.experiment
+        self._env = context.env
         self._state: dict[str, str] = {}
         self._videos: dict[str, int] = {}  # that were sent: by path, when they were written
         self._videos_sought_at = -math.inf
@@ -170,6 +175,7 @@ class WandbLogger:
             # For the whole process: not all that wandb prints belongs to a run.
             wandb.setup(wandb.Settings(silent=True))
         config, known = self._config, self._state
+        env_cfg = read_env_cfg(self._env)
         return wandb.init(
             project=config.project or known.get("project") or os.environ.get("WANDB_PROJECT") or self._experiment,
             entity=config.entity or known.get("entity") or None,
@@ -179,7 +185,7 @@ class WandbLogger:
             group=config.group,
             tags=config.tags or None,
             notes=config.notes,
-            config=unstructure(session.config),
+            config={**unstructure(session.config), **({} if env_cfg is None else {ENV_CFG: env_cfg})},
             dir=session.folder.path,
             mode=mode,
             # Beside a run that the user's own code has begun; otherwise it is `wandb.run`, for that code to use.

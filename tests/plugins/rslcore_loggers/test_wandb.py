@@ -15,11 +15,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import stand_ins
+from agents import AGENTS
 
 from rslcore.config import unstructure
 from rslcore.errors import MissingExtraError
 from rslcore.run.checkpoint import load_checkpoint
 from rslcore.training import train
+from rslcore_rsl_rl import OnPolicyRunner
 
 wandb = pytest.importorskip("wandb")
 FilesItem = pytest.importorskip("wandb.proto.wandb_internal_pb2").FilesItem
@@ -126,6 +129,38 @@ def test_wandb_crashed_run_goes_on_in_the_same_run(small_config, tmp_path, monke
     assert [row["Perf/total_steps"] for row in rows] == [32, 64, 96, 96, 128]
     assert all(isinstance(row["Loss/value"], float) for row in rows)
     assert (crashed.exit_code, resumed.exit_code) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        ("genesis", {"episode_length_s": 0.8, "num_actions": 2}),
+        ("isaac_lab", {"is_finite_horizon": False, "seed": 1, "compute_final_obs": False}),
+        ("playground", None),
+    ],
+)
+def test_wandb_has_the_env_cfg_of_a_scripts_run_as_rsl_rl_has_it(family, expected, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    env = stand_ins.FAMILIES[family](4, "cpu", 1)
+    cfg = {**AGENTS[family], "logger": "wandb", "wandb_project": "walking"}
+    OnPolicyRunner(env, cfg, str(tmp_path), "cpu").learn(1)
+    (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    run = read_run(path)
+    assert run.header.project == "walking"
+    assert run.config["algorithm"]["name"] == "ppo"
+    assert run.config.get("env_cfg") == expected
+
+
+def test_wandb_has_the_env_cfg_of_a_run_whose_env_rslcore_makes(small_config, tmp_path):
+    env = "env={name: vec_env, factory: 'stand_ins:isaac_lab', num_envs: 4}"
+    groups = [f"policy.{name}.network.groups=[policy]" for name in ("actor", "critic")]
+    distribution = "policy.actor.distribution={name: gaussian}"
+    config = small_config(env, *groups, distribution, "loggers=[{name: wandb, mode: offline}]")
+    result = train(config, log_root=tmp_path, quiet=True)
+    (path,) = result.path.glob("wandb/offline-run-*/*.wandb")
+    found = read_run(path).config
+    assert found.pop("env_cfg") == {"is_finite_horizon": False, "seed": config.seed, "compute_final_obs": False}
+    assert found == json.loads(json.dumps(unstructure(config)))
 
 
 def test_wandb_without_a_network_records_the_run_in_files(small_config, tmp_path, monkeypatch, caplog, capfd):
