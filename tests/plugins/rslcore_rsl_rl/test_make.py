@@ -46,7 +46,7 @@ NUMBER = 3
 def build(small_config, monkeypatch):
     """Makes the env of a config, by a function of this module."""
     monkeypatch.setitem(sys.modules, "factories", sys.modules[__name__])
-    monkeypatch.setattr("rslcore_rsl_rl.make.find_target_fault", lambda target: None)
+    monkeypatch.setattr("rslcore_rsl_rl.functions.find_target_fault", lambda target: None)
 
     def make(name, **options):
         config = VecEnvConfig(factory=f"factories:{name}", **{"num_envs": 2, **options})
