@@ -93,9 +93,13 @@ def action_bounds(env: Any) -> tuple[float, float]:
 
 
 def action_names(env: Any) -> tuple[str, ...]:
-    """What each action moves, as the action terms of Isaac Lab and mjlab say; empty where one does not."""
+    """What each action moves, as the action terms of Isaac Lab and mjlab say, or the cfg of Genesis' walking robots;
+    empty where one does not.
+    """
     manager = getattr(getattr(env, "unwrapped", env), "action_manager", None)
     names: list[str] = []
+    if manager is None and isinstance(joints := setting(env, "joint_names"), list | tuple):
+        names += map(str, joints)
     for name in getattr(manager, "active_terms", ()):
         term: Any = manager.get_term(name)  # type: ignore[union-attr]
         names += getattr(term, "target_names", None) or getattr(term, "_joint_names", None) or ()

@@ -44,7 +44,7 @@ class VecEnvAdapter:
         final_obs: Whether `extras` hold the true last observations of episodes wherever some end. None to believe the
             env's `cfg`: a policy is built for the answer before the first episode ends. With them, whether episodes
             have ended is read on the host at every step.
-        action_names: What each action moves; by default what the env's action manager says, if it has one.
+        action_names: What each action moves; by default what the env's action manager or its cfg says, if one does.
 
     Raises:
         EnvError: The env lacks something or gives something that no project's env does, here or later; or its own code

@@ -114,7 +114,12 @@ def test_adapter_clipped_actions_are_bounds():
 def test_adapter_names_of_actions():
     assert adapt(make("mjlab")).spec.actions.names == ("push_x", "push_y")
     assert adapt(make("isaac_lab")).spec.actions.names == ("push_x", "push_y")
-    assert adapt(make("genesis")).spec.actions.names == ()
+    raw = make("genesis")
+    assert adapt(raw).spec.actions.names == ()
+    raw.cfg["joint_names"] = ["hip", "knee"]
+    assert adapt(raw).spec.actions.names == ("hip", "knee")
+    raw.cfg["joint_names"] = ["hip", "knee", "ankle"]
+    assert adapt(raw).spec.actions.names == ()
     assert VecEnvAdapter(make("genesis"), CPU, action_names=("x", "y")).spec.actions.names == ("x", "y")
 
 
