@@ -1,4 +1,4 @@
-"""Changes a task's configuration, nested dataclasses and dicts of mjlab or Isaac Lab, by dotted names."""
+"""Changes a task's configuration, nested dataclasses and dicts of mjlab, Isaac Lab or Genesis, by dotted names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def apply_changes(task_cfg: Any, changes: Mapping[str, Any], at: str) -> None:
     """Set values in a task's configuration, in place.
 
     Args:
-        task_cfg: A dataclass.
+        task_cfg: A dataclass or a dict.
         changes: New values by dotted name, or nested, as overrides on the command line make them; what a mapping does
             not name stays, and an empty one empties a dict. A tuple may be given as a list.
         at: Place of the changes in the run's config, for messages.

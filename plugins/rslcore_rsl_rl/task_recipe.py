@@ -1,4 +1,4 @@
-"""The recipe of a task that brings settings for rsl_rl: what the plugins of mjlab and Isaac Lab have in common."""
+"""The recipe of a task that brings settings for rsl_rl: what the plugins of the simulators have in common."""
 
 from __future__ import annotations
 

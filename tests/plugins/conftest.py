@@ -16,6 +16,13 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture
+def genesis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Genesis is installed, in a process of its own: what stands in for it, and classes and functions upon it."""
+    with installed(DATA / "genesis", monkeypatch):
+        yield
+
+
+@pytest.fixture
 def isaaclab(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Isaac Lab is installed, in a process of its own: what stands in for it, see there."""
     monkeypatch.setattr("rslcore_isaaclab.app._app", [])

@@ -164,6 +164,13 @@ class TestPlayground(TestVecEnvPlayground):
         return {"name": "playground", "task": "PointMass", "num_envs": 3}
 
 
+class TestGenesis(EnvContract):
+    @pytest.fixture
+    def component(self, genesis):
+        options = {"factory": "point_env:PointEnv", "cfgs": "point_train:get_cfgs"}
+        return {"name": "genesis", **options, "num_envs": 3}
+
+
 class TestIsaacLab(EnvContract):
     @pytest.fixture
     def component(self, isaaclab):
@@ -233,6 +240,7 @@ class TestDistillation(Student, AlgorithmContract):
 WRITTEN_OUT = {
     TestVecEnvPlayground: "vec_env",
     TestPlayground: "playground",
+    TestGenesis: "genesis",
     TestIsaacLab: "isaaclab",
     TestMjlab: "mjlab",
     TestAmp: "amp",

@@ -8,6 +8,7 @@ from rslcore.config import dump_yaml, load_config
 from rslcore.registry import default_registry
 
 NEEDS = {
+    "genesis": ["env.factory=point_env:PointEnv", "env.cfgs=point_train:get_cfgs"],
     "isaaclab": ["env.task=Isaac-Point-Mass-v0", "device=cpu"],
     "mjlab": ["env.task=Mjlab-Point-Mass"],
     "playground": ["env.task=PointMass"],

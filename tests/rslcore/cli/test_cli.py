@@ -107,7 +107,7 @@ def test_describe_kinds_components_and_fields(rslcore):
     _, kinds, _ = rslcore("describe")
     assert re.search(r"^algorithm +distillation, fast_sac, ppo +Chooses actions", kinds, re.MULTILINE)
     assert re.search(
-        r"^recipe +cartpole, cartpole_memory, halfcheetah, halfcheetah_amp, halfcheetah_multi", kinds, re.MULTILINE
+        r"^recipe +cartpole, cartpole_memory, genesis, halfcheetah, halfcheetah_amp, half", kinds, re.MULTILINE
     )
     _, networks, _ = rslcore("describe", "network")
     assert re.search(r"^mlp +rslcore +0\.1\.0 +Fully connected", networks, re.MULTILINE)

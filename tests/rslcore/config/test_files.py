@@ -68,7 +68,7 @@ def test_load_resolves_interpolation():
 
 def test_load_unknown_recipe_gives_the_nearest():
     message = (
-        "there is no recipe 'cartpol'; did you mean 'cartpole'? (installed: 'cartpole', 'cartpole_memory', "
+        "there is no recipe 'cartpol'; did you mean 'cartpole'? (installed: 'cartpole', 'cartpole_memory', 'genesis', "
         "'halfcheetah', 'halfcheetah_amp', 'halfcheetah_multi_discrete', 'halfcheetah_sac', 'isaaclab', 'mjlab', "
         "'pendulum', 'pendulum_estimator', 'pendulum_student', 'pendulum_teacher', 'playground'); a config of your own "
         "is given as FILE.yaml"

@@ -124,6 +124,7 @@ def test_built_in_plugins_all_load(install):
         "distributions",
         "estimator",
         "fast_sac",
+        "genesis",
         "gymnasium",
         "isaaclab",
         "loggers",

@@ -1,0 +1,1 @@
+"""Envs over Genesis as an rslcore plugin."""
