@@ -59,7 +59,14 @@ def read_agent_file(path: str | os.PathLike[str]) -> Any:
     except RecursionError:
         raise ConfigError.at("", f"'{path}' is nested too deeply to be read") from None
     except Exception as error:  # the constructors of tags and numbers raise what they like
-        raise ConfigError.at("", f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError.at("", f"'{path}' is not valid YAML: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Where and why, as the core says it of its own configs."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def is_agent_file(path: str | os.PathLike[str]) -> bool:
@@ -71,7 +78,18 @@ def is_agent_file(path: str | os.PathLike[str]) -> bool:
     if not isinstance(data, Mapping):
         return False
     algorithm, runner = data.get("algorithm"), data.get("runner")
-    if not isinstance(algorithm, Mapping) or "name" in algorithm:  # by which rslcore's own names it
+    if not isinstance(algorithm, Mapping) or is_of_rslcore(data):
         return False
     of_rsl_rl_1 = isinstance(runner, Mapping) and {"algorithm_class_name", "policy_class_name"} & set(runner)
     return "num_steps_per_env" in data or bool(of_rsl_rl_1)
+
+
+def is_of_rslcore(data: Any) -> bool:
+    """Whether data is a config of rslcore's own, in which components have names, not classes."""
+    algorithm = data.get("algorithm") if isinstance(data, Mapping) else None
+    return isinstance(algorithm, Mapping) and "name" in algorithm
+
+
+def is_of_an_env(data: Any) -> bool:
+    """Whether data is the config of an env, which Isaac Lab and mjlab write as env.yaml beside agent.yaml."""
+    return isinstance(data, Mapping) and "algorithm" not in data and {"decimation", "scene", "sim"} <= set(data)

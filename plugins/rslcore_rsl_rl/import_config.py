@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ import click
 from rslcore.cli import registry_of
 from rslcore.config import dump_yaml
 from rslcore.errors import ConfigError
-from rslcore_rsl_rl.agent_file import read_agent_file
+from rslcore_rsl_rl.agent_file import is_of_an_env, is_of_rslcore, read_agent_file
 from rslcore_rsl_rl.translation import TEACHER_RUN, Translation, translate
 
 _ENV = """\
@@ -31,6 +32,7 @@ def command(ctx: click.Context, file: Path, output: Path | None) -> None:
     rslcore import-config params/agent.yaml > my.yaml
     """
     data = read_agent_file(file)
+    _refuse_others(file, data)
     try:
         translation = translate(data, registry=registry_of(ctx))
         text = _page(file, translation)
@@ -44,6 +46,18 @@ def command(ctx: click.Context, file: Path, output: Path | None) -> None:
         except OSError as error:
             raise ConfigError.at("", f"'{output}' cannot be written: {error.strerror}") from error
     click.echo("\n".join(["left to do:", *(f"  {each}" for each in _left_to_do(data, translation))]), err=True)
+
+
+def _refuse_others(file: Path, data: Any) -> None:
+    """Say what a file is that others may take for an agent.yaml."""
+    if data is None:
+        raise ConfigError.at("", f"'{file}' is empty")
+    if is_of_rslcore(data):
+        raise ConfigError.at(
+            "", f"'{file}' is a config of rslcore already; `rslcore train {quote(str(file))}` takes it"
+        )
+    if is_of_an_env(data):
+        raise ConfigError.at("", f"'{file}' looks like the config of an env; take the agent.yaml that lies beside it")
 
 
 def _page(file: Path, translation: Translation) -> str:

@@ -21,7 +21,7 @@ from rslcore.run.folder import RunFolder
 from rslcore.run.provenance import Provenance, dump_history
 from rslcore.specs import EnvSpec, TensorSpec
 from rslcore.training import build_algorithm, num_steps_per_env
-from rslcore_rsl_rl.agent_file import read_agent_file
+from rslcore_rsl_rl.agent_file import is_of_rslcore, read_agent_file
 from rslcore_rsl_rl.checkpoints import algorithm_state, default_parts, read_rsl_rl
 from rslcore_rsl_rl.files import RslRlFile
 from rslcore_rsl_rl.sizes import spec_of
@@ -74,8 +74,7 @@ class Source:
     @property
     def is_ours(self) -> bool:
         """Whether the config is one of ours, in which components have names, not classes."""
-        algorithm = self.data.get("algorithm")
-        return isinstance(algorithm, Mapping) and "name" in algorithm
+        return is_of_rslcore(self.data)
 
     def config(self, env: Asked) -> tuple[ExperimentConfig, tuple[str, ...]]:
         """The run's config, and what was translated.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rslcore.cli import main
-from rslcore.config import load_config
+from rslcore.config import dump_yaml, load_config
 from rslcore_rsl_rl.agent_file import read_agent_file
 
 DATA = Path(__file__).parent / "data"
@@ -106,6 +106,18 @@ num_steps_per_env: 24
     )
 
 
+def test_config_of_rslcore_is_told_to_be_one_already(import_config, tmp_path):
+    file = write(tmp_path, dump_yaml(load_config("cartpole")))
+    what = f"'{file}' is a config of rslcore already; `rslcore train {file}` takes it"
+    assert import_config(file) == (2, "", f"error: {what}\n")
+
+
+def test_config_of_an_env_is_told_to_be_one(import_config, tmp_path):
+    file = write(tmp_path, "viewer: {}\nsim: {dt: 0.005}\ndecimation: 4\nscene: {num_envs: !!python/tuple [1]}\n")
+    what = f"'{file}' looks like the config of an env; take the agent.yaml that lies beside it"
+    assert import_config(file) == (2, "", f"error: {what}\n")
+
+
 def test_output_is_written_to_a_file(import_config, tmp_path):
     _, printed, _ = import_config(DATA / "mjlab.yaml")
     code, out, err = import_config(DATA / "mjlab.yaml", "--output", tmp_path / "my.yaml")
@@ -134,10 +146,11 @@ def test_all_problems_are_told_and_nothing_is_written(import_config, tmp_path):
     ("text", "message"),
     [
         ("- 1\n", "1 problem in '{file}':\n  [1] (list) should be a dict of rsl_rl's"),
-        ("", "1 problem in '{file}':\n  None (NoneType) should be a dict of rsl_rl's"),
+        ("", "'{file}' is empty\n"),
+        ("# nothing\n", "'{file}' is empty\n"),
         ("a: &a [*a]\nactor: *a\n", "1 problem in '{file}':\n  the dict is nested too deeply, or holds itself"),
         ("a: " + "[" * 10_000, "'{file}' is nested too deeply to be read"),
-        ("a: [1\n", "'{file}' is not valid YAML: while parsing a flow sequence"),
+        ("a: [1\n", "'{file}' is not valid YAML: line 2, column 1: expected ',' or ']', but got '<stream end>'\n"),
     ],
 )
 def test_file_that_holds_no_config_is_refused(text, message, import_config, tmp_path):
