@@ -60,7 +60,7 @@ def build(train_cfg: Mapping[str, Any], env: VecEnvAdapter, device: torch.device
     step_dt = getattr(env.unwrapped, "step_dt", None)
     translation = translate(train_cfg, env.spec.observations, step_dt=step_dt, registry=registry)
     translation = with_dividing_mini_batches(translation, env.spec.num_envs)
-    for note in translation.notes:
+    for note in (*translation.notes, *translation.to_check):
         _log.warning("rslcore_rsl_rl: %s", note)
     handed_over = {"name": "vec_env", "num_envs": env.spec.num_envs}
     config = structure_translated(translation, handed_over, registry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -19,6 +19,8 @@ _ENV = """\
 # env:  # which environments; `rslcore describe env` lists what is installed
 #   name:
 """
+_AUTO = (None, "auto", "cuda", "cuda:0")
+"""Devices that are the same as `device: auto`."""
 
 
 @click.command(short_help="A config of rsl_rl's as a config of rslcore's.")
@@ -35,7 +37,8 @@ def command(ctx: click.Context, file: Path, output: Path | None) -> None:
     _refuse_others(file, data)
     try:
         translation = translate(data, registry=registry_of(ctx))
-        text = _page(file, translation)
+        left = _left_to_do(data, translation)
+        text = _page(file, translation, left)
     except ConfigError as error:
         raise ConfigError(error.problems, f"'{file}'") from error
     if output is None:
@@ -45,7 +48,7 @@ def command(ctx: click.Context, file: Path, output: Path | None) -> None:
             output.write_text(text, encoding="utf-8")
         except OSError as error:
             raise ConfigError.at("", f"'{output}' cannot be written: {error.strerror}") from error
-    click.echo("\n".join(["left to do:", *(f"  {each}" for each in _left_to_do(data, translation))]), err=True)
+    click.echo("\n".join(["left to do:", *(f"  {each}" for each in left)]), err=True)
 
 
 def _refuse_others(file: Path, data: Any) -> None:
@@ -60,11 +63,12 @@ def _refuse_others(file: Path, data: Any) -> None:
         raise ConfigError.at("", f"'{file}' looks like the config of an env; take the agent.yaml that lies beside it")
 
 
-def _page(file: Path, translation: Translation) -> str:
-    """The config as YAML, with notes and what to check above it, and a place for the env."""
-    lines = [f"From rsl_rl's {file.name}.", *translation.notes]
-    if translation.to_check:
-        lines += ["", "To check:", *translation.to_check]
+def _page(file: Path, translation: Translation, left: Sequence[str]) -> str:
+    """The config as YAML, with notes and what is left to do above it, and a place for the env."""
+    lines = [f"From rsl_rl's {file.name}."]
+    if translation.notes:
+        lines += ["", "Notes, with keys and classes as rsl_rl 5 calls them:", *translation.notes]
+    lines += ["", "To check:", *left]
     comments = "".join(f"# {' '.join(line.split())}".rstrip() + "\n" for line in lines)
     return f"{comments}\n{_ENV}{dump_yaml(translation.config)}"
 
@@ -73,7 +77,7 @@ def _left_to_do(data: Mapping[str, Any], translation: Translation) -> list[str]:
     """What a config of rsl_rl's does not say, or says of things that are no part of a config here."""
     steps = ["env: write which environments", *translation.to_check]
     if translation.config["policy"]["name"] == "student_teacher":
-        steps.append(f"policy.teacher.run: write the teacher's run for {TEACHER_RUN}")
+        steps.append(f"policy.teacher.run: write the folder of the teacher's run in place of '{TEACHER_RUN}'")
     steps.append(
         "runner.init_at_random_ep_len: true, where the script called learn(..., init_at_random_ep_len=True), as those "
         "of most projects do"
@@ -81,7 +85,16 @@ def _left_to_do(data: Mapping[str, Any], translation: Translation) -> list[str]:
     within = data.get("runner")
     told = {**(within if isinstance(within, Mapping) else {}), **data}
     if told.get("run_name"):
-        steps.append(f"run_name: `rslcore train --run-name {told['run_name']}`")
+        steps.append(f"run_name: `rslcore train --run-name {quote(str(told['run_name']))}`")
+    if told.get("device") not in _AUTO:
+        steps.append(
+            f"device ({told['device']}): is left out, so that CUDA is taken where it is there; write "
+            f"`device={told['device']}` to have that one"
+        )
     if told.get("clip_actions") is not None:
-        steps.append(f"clip_actions ({told['clip_actions']}): an option of the env")
+        clip = f"clip_actions={told['clip_actions']}"
+        steps.append(
+            f"clip_actions: `env.{clip}` for the envs 'isaaclab' and 'mjlab'; for 'vec_env' `env.kwargs.{clip}`, "
+            "where the function in 'env.factory' takes it"
+        )
     return steps

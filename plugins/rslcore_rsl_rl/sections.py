@@ -35,6 +35,8 @@ class Findings:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
+        self.to_check: list[str] = []
+        """Sentences of which each may change what is learned, unless the user does something."""
         self.fallback_set = ""
         """The observation set whose groups a missing one has; empty for rsl_rl 5's rule, the group `policy`."""
         self.guesses: dict[str, list[str]] = {}
@@ -67,6 +69,10 @@ class Findings:
     def note(self, sentence: str) -> None:
         """Something that the user should know."""
         self.notes.append(sentence)
+
+    def check(self, sentence: str) -> None:
+        """Something that the user should look at, since the translation may not be what was meant."""
+        self.to_check.append(sentence)
 
     def came_from(self, ours: str, path: str) -> None:
         """Remember where an option of ours came from."""

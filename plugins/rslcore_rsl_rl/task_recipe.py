@@ -29,7 +29,7 @@ def task_recipe(
         ConfigError: The settings cannot be translated.
     """
     translation = translate(agent, dict.fromkeys(groups), step_dt=step_dt)
-    for note in translation.notes:
+    for note in (*translation.notes, *translation.to_check):
         _log.info("the task's settings for rsl_rl: %s", note)  # which are nothing that the user has written
     config = translation.config
     config["runner"]["init_at_random_ep_len"] = True  # as the scripts of these projects do

@@ -169,13 +169,15 @@ def translate_rnd(
         options.put("activation", activation, "activation")
     weight = section.get("weight", 0.0)
     path = section.findings.users_path(section.at("weight"))
-    if step_dt is None:
-        section.findings.note(
-            f"'{path}' is per second in rsl_rl, which multiplies it by the env's `step_dt`; here it is for each env "
-            "step: multiply it by the seconds of a step"
-        )
-    elif isinstance(weight, int | float) and not isinstance(weight, bool):
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    if step_dt is not None and is_number:
         weight = weight * step_dt
+    elif is_number and weight != 0:
+        section.findings.check(
+            f"{at}.weight: '{path}' ({weight}) is per second in rsl_rl, which multiplies it by the env's `step_dt`; "
+            "here it is for each env step: multiply it by the seconds of a step; where those are 0.02 write "
+            f"`{at}.weight={weight * 0.02:g}`"
+        )
     options.put("weight", weight, "weight")
     if "weight_schedule" in section:
         schedule = _translate_schedule(section.section("weight_schedule"), f"{at}.weight_schedule")

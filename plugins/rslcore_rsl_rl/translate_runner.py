@@ -84,12 +84,12 @@ def translate_runner(top: Section) -> dict[str, Any]:
 
 
 def _note_misspellings(top: Section) -> None:
-    """Unknown keys are for scripts, unless one of the known ones is missing and nearly called so."""
+    """Unknown keys are for scripts; one that is nearly called like a known one that is missing may be meant for it."""
     missing = [key for key in KNOWN if key not in top]
     for key in top:
         near = nearest_name(key, missing, similarity=0.85) if key not in KNOWN else None
         if near:
-            top.findings.note(f"'{key}' is not read; did you mean '{near}'?")
+            top.findings.check(f"'{top.findings.users_path(key)}' is not read; did you mean '{near}'?")
 
 
 def _take_name(options: Options) -> None:

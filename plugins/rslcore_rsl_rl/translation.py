@@ -39,7 +39,8 @@ class Translation:
         config: A plain config without `env`. That of a student has `TEACHER_RUN` for its teacher.
         notes: A sentence for each thing that was translated from an older version, or that is different here.
         origins: For paths of `config` those of the user's dict.
-        to_check: A sentence for each place of `config` that is a guess, since the env is not known.
+        to_check: A sentence for each thing that the user should look at: places of `config` that are a guess, since the
+            env is not known, and keys that are misspelt.
     """
 
     config: dict[str, Any]
@@ -116,14 +117,15 @@ def structure_translated(translation: Translation, env: Mapping[str, Any], regis
 
 
 def _to_check(config: Mapping[str, Any], findings: Findings) -> tuple[str, ...]:
-    """Which observation groups were guessed, and what to write where the guess is wrong."""
+    """What may be otherwise than was meant; of observation groups that were guessed what to type instead."""
     sets = {findings.users_path(f"obs_groups.{name}"): name for name in findings.guesses}
-    return tuple(
+    guesses = (
         f"{ours}: ['{sets[theirs]}'] is a guess, since '{theirs}' is missing; if the env has no group "
-        f"'{sets[theirs]}', write {findings.guesses[sets[theirs]]}, which rsl_rl takes then"
+        f"'{sets[theirs]}', write `{ours}=[{','.join(findings.guesses[sets[theirs]])}]`, which rsl_rl takes then"
         for ours, theirs in findings.origins.items()
         if theirs in sets and ours.partition(".")[0] in config  # a teacher's groups are those of its own run
     )
+    return (*guesses, *findings.to_check)
 
 
 def _distills(top: Section, algorithm: Section) -> bool:

@@ -21,6 +21,7 @@ import attrs
 from rslcore.errors import ConfigError, listed
 from rslcore_rsl_rl.names import read_class
 from rslcore_rsl_rl.sections import Findings, Section, is_set, plain
+from rslcore_rsl_rl.translate_runner import KNOWN
 
 MODELS = ("actor", "critic", "student", "teacher")
 
@@ -145,8 +146,9 @@ def _flatten_runner(config: dict[str, Any], findings: Findings) -> bool:
     for key in moved:
         config[key] = runner[key]
         findings.relocate(f"runner.{key}", key)
-    if moved:
-        findings.note(f"what was in 'runner' ({listed(moved)}) is now at the top")
+    read = [key for key in moved if key in KNOWN]
+    if read:
+        findings.note(f"what was in 'runner' ({listed(read)}) is now at the top")
     return is_first
 
 

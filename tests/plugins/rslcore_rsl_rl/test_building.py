@@ -57,6 +57,11 @@ def test_build_logs_what_older_versions_called_otherwise(build_for, caplog):
     assert not caplog.messages
 
 
+def test_build_logs_a_misspelt_key(build_for, caplog):
+    build_for(FIVE | {"check_for_nans": False})
+    assert caplog.messages == ["rslcore_rsl_rl: 'check_for_nans' is not read; did you mean 'check_for_nan'?"]
+
+
 @pytest.mark.parametrize(
     ("cfg", "num_envs", "taken", "what"),
     [

@@ -22,7 +22,7 @@ ENVS = "left to do:\n  env: write which environments\n"
 TO_DO = ENVS + RANDOM
 GUESS = (
     "policy.critic.network.groups: ['critic'] is a guess, since 'obs_groups.critic' is missing; if the env has no "
-    "group 'critic', write ['policy'], which rsl_rl takes then\n"
+    "group 'critic', write `policy.critic.network.groups=[policy]`, which rsl_rl takes then\n"
 )
 GUESSED = ("isaaclab_2", "legged_gym")
 """Their versions of rsl_rl had no `obs_groups`."""
@@ -53,7 +53,9 @@ def test_config_of_each_project_is_one_but_for_the_env(file, import_config, tmp_
     assert code == 0
     assert err.startswith(f"{ENVS}  {GUESS}{RANDOM}" if file.stem in GUESSED else TO_DO)
     lines = out.splitlines()
-    assert (f"\n#\n# To check:\n# {GUESS}\n# env:" in out) == (file.stem in GUESSED)
+    assert (GUESS in err) == (file.stem in GUESSED)
+    to_do = [f"# {line.strip()}" for line in err.splitlines()[1:]]
+    assert "\n".join(["\n#", "# To check:", *to_do, "\n# env:"]) in out
     assert all(line == line.rstrip() for line in lines)
     assert lines[0] == f"# From rsl_rl's {file.name}."
     assert "# env:  # which environments; `rslcore describe env` lists what is installed" in lines
@@ -88,8 +90,11 @@ def test_what_is_left_to_do_is_told(import_config, tmp_path):
     assert (
         err
         == f"{ENVS}  {GUESS}{RANDOM}"
-        + "  run_name: `rslcore train --run-name first`\n  clip_actions (6.0): an option of the env\n"
+        + "  run_name: `rslcore train --run-name first`\n  clip_actions: `env.clip_actions=6.0` for the envs "
+        "'isaaclab' and 'mjlab'; for 'vec_env' `env.kwargs.clip_actions=6.0`, where the "
+        "function in 'env.factory' takes it\n"
     )
+    assert out.splitlines()[1:3] == ["#", "# Notes, with keys and classes as rsl_rl 5 calls them:"]
     assert "# 'logger' (neptune) has no counterpart here; events are written for TensorBoard\n" in out
     text = """
 algorithm: {class_name: Distillation, gradient_length: 12}
@@ -102,8 +107,32 @@ num_steps_per_env: 24
     assert yaml.safe_load(out)["policy"]["teacher"] == {"run": "the/run/of/the/teacher"}
     assert err == (
         "left to do:\n  env: write which environments\n"
-        "  policy.teacher.run: write the teacher's run for the/run/of/the/teacher\n" + RANDOM
+        "  policy.teacher.run: write the folder of the teacher's run in place of 'the/run/of/the/teacher'\n" + RANDOM
     )
+
+
+@pytest.mark.parametrize(("device", "is_told"), [("cpu", True), ("cuda:1", True), ("cuda:0", False), ("cuda", False)])
+def test_device_is_left_to_do_where_it_is_another_than_auto_takes(device, is_told, import_config, tmp_path):
+    _, _, err = import_config(write(tmp_path, f"device: {device}\n" + (DATA / "mjlab.yaml").read_text()))
+    said = (
+        f"  device ({device}): is left out, so that CUDA is taken where it is there; write `device={device}` to have "
+        "that one\n"
+    )
+    assert err == TO_DO + (said if is_told else "")
+
+
+def test_misspelt_key_and_weight_of_rnd_are_left_to_do(import_config, tmp_path):
+    text = (DATA / "legged_gym.yaml").read_text().replace("max_iterations", "max_iteration")
+    rnd = "algorithm:\n  rnd_cfg: {num_outputs: 1, predictor_hidden_dims: [8], target_hidden_dims: [8], weight: 5.0}\n"
+    code, out, err = import_config(write(tmp_path, text.replace("algorithm:\n", rnd)))
+    assert code == 0
+    for line in (
+        "'runner.max_iteration' is not read; did you mean 'max_iterations'?\n",
+        "algorithm.extensions[0].weight: 'algorithm.rnd_cfg.weight' (5.0) is per second in rsl_rl, ",
+    ):
+        assert f"\n  {line}" in err
+        assert f"\n# {line}" in out.partition("# To check:")[2]
+    assert "'max_iteration'" not in out.replace("'runner.max_iteration' is not read", "")
 
 
 def test_config_of_rslcore_is_told_to_be_one_already(import_config, tmp_path):

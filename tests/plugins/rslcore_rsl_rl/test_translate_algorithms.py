@@ -89,12 +89,17 @@ def test_weight_of_rnd_is_zero_where_none_is_said():
     assert found["weight_schedule"] == {"mode": "constant"}
 
 
-def test_weight_of_rnd_is_noted_where_the_step_is_not_known():
-    config = changed(PPO, algorithm={"rnd_cfg": RND}, obs_groups={"rnd_state": ["policy"]})
-    assert translate(config).notes == (
-        "'algorithm.rnd_cfg.weight' is per second in rsl_rl, which multiplies it by the env's `step_dt`; here it is "
-        "for each env step: multiply it by the seconds of a step",
+def test_weight_of_rnd_is_to_check_where_the_step_is_not_known():
+    config = changed(PPO, algorithm={"rnd_cfg": RND | {"weight": 5.0}}, obs_groups={"rnd_state": ["policy"]})
+    translation = translate(config)
+    assert translation.notes == ()
+    assert translation.to_check == (
+        "algorithm.extensions[0].weight: 'algorithm.rnd_cfg.weight' (5.0) is per second in rsl_rl, which multiplies it "
+        "by the env's `step_dt`; here it is for each env step: multiply it by the seconds of a step; where those are "
+        "0.02 write `algorithm.extensions[0].weight=0.1`",
     )
+    config["algorithm"]["rnd_cfg"]["weight"] = 0.0
+    assert translate(config).to_check == ()
 
 
 @pytest.mark.parametrize("name", ["my.module:mirror", "my.module.mirror"])

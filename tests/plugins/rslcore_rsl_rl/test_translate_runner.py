@@ -79,7 +79,7 @@ def test_groups_that_are_missing_where_the_env_is_not_known_have_the_name_of_the
     assert translation.notes == ()
     assert translation.to_check == tuple(
         f"policy.{name}.network.groups: ['{name}'] is a guess, since 'obs_groups.{name}' is missing; if the env has no "
-        f"group '{name}', write ['policy'], which rsl_rl takes then"
+        f"group '{name}', write `policy.{name}.network.groups=[policy]`, which rsl_rl takes then"
         for name in ("actor", "critic")
     )
 
@@ -88,7 +88,7 @@ def test_group_of_rnd_is_a_guess_too_where_the_env_is_not_known():
     (sentence,) = translate(changed(PPO, algorithm={"rnd_cfg": RND}), step_dt=1.0).to_check
     assert sentence == (
         "algorithm.extensions[0].groups: ['rnd_state'] is a guess, since 'obs_groups.rnd_state' is missing; if the env "
-        "has no group 'rnd_state', write ['policy'], which rsl_rl takes then"
+        "has no group 'rnd_state', write `algorithm.extensions[0].groups=[policy]`, which rsl_rl takes then"
     )
 
 
@@ -97,7 +97,7 @@ def test_critic_of_older_versions_is_a_guess_for_which_the_actors_groups_stand_i
     (sentence,) = translate({**config, "obs_groups": {"policy": ["state", "more"]}}).to_check
     assert sentence == (
         "policy.critic.network.groups: ['critic'] is a guess, since 'obs_groups.critic' is missing; if the env has no "
-        "group 'critic', write ['state', 'more'], which rsl_rl takes then"
+        "group 'critic', write `policy.critic.network.groups=[state,more]`, which rsl_rl takes then"
     )
     assert translate({**config, "obs_groups": {"policy": ["state"]}}, {"state": TensorSpec((2,))}).to_check == ()
 

@@ -75,7 +75,6 @@ def test_classes_are_known_as_objects():
             {"critic": {"distribution_cfg": GAUSSIAN}},
             "'critic.distribution_cfg' is left out; values are not drawn from a distribution",
         ),
-        ({"save_intervall": 10}, "'save_intervall' is not read; did you mean 'save_interval'?"),
         ({"student": {"class_name": "MLPModel"}}, "'student' is not read by 'PPO'"),
     ],
 )
@@ -83,6 +82,19 @@ def test_what_is_different_here_is_noted(given, note):
     translation = translate(changed(PPO, **given))
     assert translation.notes == (note,)
     structure_translated(translation, ENV, default_registry())
+
+
+def test_misspelt_key_of_the_runner_is_to_check():
+    translation = translate(changed(PPO, save_intervall=10))
+    assert (translation.notes, translation.to_check) == (
+        (),
+        ("'save_intervall' is not read; did you mean 'save_interval'?",),
+    )
+    config = {"policy": {}, "algorithm": {}, "obs_groups": {"policy": ["a"], "critic": ["a"]}}
+    runner = {"policy_class_name": "ActorCritic", "num_steps_per_env": 24, "max_iteration": 10, "mine": 1}
+    translation = translate({**config, "runner": runner})
+    assert translation.to_check == ("'runner.max_iteration' is not read; did you mean 'max_iterations'?",)
+    assert "what was in 'runner' ('num_steps_per_env') is now at the top" in translation.notes
 
 
 def test_everything_that_is_wrong_is_told_at_once():
