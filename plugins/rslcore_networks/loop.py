@@ -28,7 +28,7 @@ ROOM = 16
 
 
 def can_loop(rows: Tensor) -> bool:
-    """Whether oneDNN can: in single precision."""
+    """Whether oneDNN can: in single precision, without autocast."""
     return IS_AVAILABLE and rows.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 

@@ -23,9 +23,12 @@ from rslcore_networks.loop import can_loop, run_loop
 MIN_CUT = 2**26
 """Products of a padded number and a weight from which on padding costs more than another piece does."""
 MIN_STEP = 2**22
-"""The same of rows, on the average of all steps, from which on a GRU is faster as a loop."""
+"""The same of rows, on the average of all steps, from which on a call a step is faster than packed sequences."""
 MIN_STATE = 2**15
-"""Numbers in the state of an LSTM, on the average of all steps, from which on that is."""
+"""Numbers in the state of an LSTM, on the average of all steps, from which on a loop is faster than oneDNN's own, where
+it has three quarters as many rows as it is wide, and"""
+MAX_WIDTH = 512
+"""its weights stay in the cache from step to step."""
 
 Hidden = tuple[Tensor, ...]
 """Parts of a state, `[num_layers, S, H]` each."""
@@ -46,11 +49,15 @@ def run_sequences(module: nn.LSTM | nn.GRU, rows: Tensor, state: Hidden, sequenc
     """
     num_weights = sum(parameter.numel() for parameter in module.parameters())
     max_padded = MIN_CUT // num_weights
-    if can_loop(rows) and _is_large(module, rows, num_weights, len(sequences.sizes)):
-        outputs, after = run_loop(module, rows, state, sequences)
-        return outputs, after
+    rows_per_step = len(rows) / len(sequences.sizes)
+    is_large = rows_per_step * num_weights >= MIN_STEP and not torch.is_autocast_enabled("cpu")
+    if is_large and can_loop(rows) and _is_faster_as_loop(module, rows_per_step):
+        looped: tuple[Tensor, Hidden] = run_loop(module, rows, state, sequences)
+        return looped
     if not sequences.needs_ends:
         return _run_pieces(module, rows, state, sequences, _cuts(sequences, max_padded))
+    if is_large and isinstance(module, nn.LSTM):
+        return _run_pieces(module, rows, state, sequences, _cuts(sequences, 0))
     if not torch.is_grad_enabled():
         packed, ends = module(sequences.pack(rows), _joined(state))
         return sequences.unpack(packed), _parts(ends)
@@ -61,10 +68,12 @@ def run_sequences(module: nn.LSTM | nn.GRU, rows: Tensor, state: Hidden, sequenc
     return outputs, _parts(ends)
 
 
-def _is_large(module: nn.LSTM | nn.GRU, rows: Tensor, num_weights: int, num_steps: int) -> bool:
-    if isinstance(module, nn.LSTM):  # which oneDNN has as a whole
-        return len(rows) * module.hidden_size >= MIN_STATE * num_steps
-    return len(rows) * num_weights >= MIN_STEP * num_steps
+def _is_faster_as_loop(module: nn.LSTM | nn.GRU, rows_per_step: float) -> bool:
+    """Whether a large module is; a GRU always, since oneDNN has none."""
+    width = module.hidden_size
+    return isinstance(module, nn.GRU) or (
+        rows_per_step * width >= MIN_STATE and width <= min(rows_per_step / 0.75, MAX_WIDTH)
+    )
 
 
 def _cuts(sequences: Sequences, max_padded: int) -> list[int]:

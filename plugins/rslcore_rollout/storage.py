@@ -53,9 +53,9 @@ class RolloutStorage:
         if context.env is not None:
             num_rows = self._leading[0] * self._leading[1]
             check_memory(context, "runner.num_steps_per_env", num_rows, self._groups.values())
-        # As they lie in memory: of images on a CPU, the channels of a pixel side by side (see `_declared`).
-        self._images = {group for group, spec in self._groups.items() if len(spec.shape) == 3}
-        self._images = self._images if context.device.type == "cpu" else set()
+        # Groups whose columns lie in memory otherwise than the env has declared them.
+        is_cpu = context.device.type == "cpu"
+        self._images = {group for group, spec in self._groups.items() if is_cpu and len(spec.shape) == 3}
         self._obs: dict[str, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
         # The same, step by step: making these views anew at every write would cost as much as the copy.
@@ -235,8 +235,8 @@ class RolloutStorage:
     def _in_memory(self, group: str, spec: TensorSpec) -> TensorSpec:
         """How rows of a group lie in memory: images `[C, H, W]` on a CPU as `[H, W, C]`.
 
-        There oneDNN convolves them in two thirds of the time, once they are so; turning each minibatch would take that
-        time again, while a step is written as fast as otherwise. docs/performance.md has the figures.
+        oneDNN convolves them in less time if they are so, and turning a step as it is written takes less than turning
+        all that networks, minibatches and epochs read of it. docs/performance.md has the figures.
         """
         return attrs.evolve(spec, shape=(*spec.shape[1:], spec.shape[0])) if group in self._images else spec
 

@@ -42,7 +42,7 @@ def calls(monkeypatch):
 
 def are_large(monkeypatch):
     monkeypatch.setattr(pieces, "MIN_STEP", 0)
-    monkeypatch.setattr(pieces, "MIN_STATE", 0)
+    monkeypatch.setattr(pieces, "_is_faster_as_loop", lambda *_: True)
 
 
 def make(kind, sequences, num_layers=1, dtype=torch.float32):
@@ -98,22 +98,42 @@ def test_run_sequences_of_many_rows_gives_states_at_the_ends_and_their_gradients
     outputs, ends = run_sequences(module, rows, state, sequences)
     expected, expected_ends = packed(module, rows, state, sequences)
     torch.testing.assert_close((outputs, *ends), (expected, *expected_ends))
-    is_loop = dtype is torch.float32
-    found = gradients([outputs, *(ends if is_loop else ())], module, rows, state)
-    by_torch = gradients([expected, *(expected_ends if is_loop else ())], module, rows, state)
+    has_gradients = kind is nn.LSTM or dtype is torch.float32
+    found = gradients([outputs, *(ends if has_gradients else ())], module, rows, state)
+    by_torch = gradients([expected, *(expected_ends if has_gradients else ())], module, rows, state)
     torch.testing.assert_close(found, by_torch)
     with torch.no_grad():
         again, again_ends = run_sequences(module, rows, state, sequences)
     torch.testing.assert_close((again, *again_ends), (expected, *expected_ends))
 
 
-@MODULES
-def test_run_sequences_of_many_rows_loops_over_steps_in_single_precision(monkeypatch, sequences, calls, kind):
-    are_large(monkeypatch)
-    run_sequences(*make(kind, sequences), sequences)
+def test_run_sequences_of_many_rows_pads_no_lstm(monkeypatch, sequences, calls):
+    monkeypatch.setattr(pieces, "MIN_STEP", 0)
+    module, rows, state = make(nn.LSTM, sequences)
+    run_sequences(module, rows, state, sequences)
+    assert sum(length * count for length, count, _ in calls) == len(rows)
+
+
+def test_run_sequences_of_many_rows_leaves_a_gru_to_onednn_in_single_precision(monkeypatch, sequences, calls):
+    monkeypatch.setattr(pieces, "MIN_STEP", 0)
+    run_sequences(*make(nn.GRU, sequences), sequences)
     assert not calls
-    run_sequences(*make(kind, sequences, dtype=torch.float64), sequences)
+    run_sequences(*make(nn.GRU, sequences, dtype=torch.float64), sequences)
     assert len(calls) == 2  # for the outputs and for the ends
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "width", "loops"),
+    [(256, 256, True), (512, 64, True), (256, 64, False), (192, 256, True), (191, 256, False), (1024, 1024, False)],
+)
+def test_run_sequences_loops_over_an_lstm_where_that_is_faster(monkeypatch, num_rows, width, loops):
+    looped = []
+    monkeypatch.setattr(pieces, "run_loop", lambda *_: looped.append(True) or ((), ()))
+    sequences = split_sequences(numpy.zeros((1, num_rows), dtype=bool), None, torch.device("cpu"))[1]
+    state = (torch.zeros(1, num_rows, width), torch.zeros(1, num_rows, width))
+    with torch.no_grad():
+        run_sequences(nn.LSTM(F, width), torch.zeros(num_rows, F), state, sequences)
+    assert bool(looped) is loops
 
 
 @MODULES
