@@ -23,7 +23,7 @@ def find_function(target: str, at: str) -> Callable[..., Any]:
     """
     try:
         if fault := find_target_fault(target):
-            is_missing = "there is no module" in fault or "No module" in fault
+            is_missing = "there is no module" in fault
             hint = "; install the package that has it, or put its folder on PYTHONPATH" if is_missing else ""
             raise ConfigError.at(at, fault + hint)
         function: Callable[..., Any] = import_target(target)

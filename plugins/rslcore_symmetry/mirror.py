@@ -31,7 +31,7 @@ def find_mirror(target: str, context: Context) -> Mirror:
     """
     try:
         if fault := find_target_fault(target):
-            is_missing = "there is no module" in fault or "No module" in fault
+            is_missing = "there is no module" in fault
             hint = "; install the package that has it, or put its folder on PYTHONPATH" if is_missing else ""
             raise context.error("function", fault + hint)
         function: Mirror = import_target(target)

@@ -26,6 +26,8 @@ def find_target_fault(target: str) -> str | None:
     module, attribute = target.split(":")
     try:
         spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError as error:  # of a package that it lies in
+        return f"'{target}': there is no module '{error.name}'"
     except ImportError as error:
         return f"'{target}': {error}"
     if spec is None:

@@ -32,7 +32,7 @@ def error_of(small_config, tmp_path):
         ),
         (
             "not_there.inner:mirror",
-            "'not_there.inner:mirror': No module named 'not_there'; "
+            "'not_there.inner:mirror': there is no module 'not_there'; "
             "install the package that has it, or put its folder on PYTHONPATH",
         ),
         ("mirrors:pendulun", "'mirrors:pendulun': module 'mirrors' has no 'pendulun'; did you mean 'pendulum'?"),

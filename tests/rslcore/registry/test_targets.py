@@ -21,6 +21,8 @@ def test_find_target_fault_of_a_good_target_is_none(target):
         ("json.loads", "'json.loads' is not of the form 'module:attribute'"),
         ("json:", "'json:' is not of the form 'module:attribute'"),
         ("no_such_module:X", "'no_such_module:X': there is no module 'no_such_module'"),
+        ("no_such_module.inner:X", "'no_such_module.inner:X': there is no module 'no_such_module'"),
+        ("json.decoder.inner:X", "'json.decoder.inner:X': there is no module 'json.decoder.inner'"),
         ("json:JSONDecodr", "'json:JSONDecodr': module 'json' has no 'JSONDecodr'; did you mean 'JSONDecoder'?"),
     ],
 )
