@@ -91,7 +91,12 @@ def train(
     device = resolve_device(config.device)
     with limited_threads(config.num_threads), joined(device), RunLock() as lock:
         check_same_run(config, registry)
-        found = find_resumed(resume, noted_run(training), config, registry, lock) if is_main() else None
+        found = None
+        if is_main():
+            noted = noted_run(training)
+            found = find_resumed(resume, noted, config, registry, lock)
+            if found is not None and found.file is not None and noted is None and not quiet:  # else a warning says it
+                print(f"goes on from {found.file}, iteration {found.iteration}", flush=True)
         parts: list[Resumed | None] = [None] * num_ranks() if found is None else [*found.for_each_rank()]
         resumed = each_from_main(parts)
         del found, parts

@@ -29,11 +29,13 @@ class Resumed:
     Attributes:
         folder: Its folder.
         iteration: From which it goes on; 0 if it ended before its first checkpoint.
+        file: Which the checkpoint is read from; None if there is none.
         checkpoint: From which it goes on, until that is loaded: it may be as large as all that is trained.
     """
 
     folder: RunFolder
     iteration: int = 0
+    file: Path | None = None
     checkpoint: Checkpoint | None = None
 
     def for_each_rank(self) -> list[Resumed]:
@@ -105,7 +107,7 @@ def find_resumed(
     if misfits:
         raise CheckpointError(f"the checkpoint does not fit this config: {', '.join(misfits)}")
     check_plugins(checkpoint.history[-1].among(config), registry, f"'{file}'")
-    return Resumed(folder, checkpoint.iteration, checkpoint)
+    return Resumed(folder, checkpoint.iteration, file, checkpoint)
 
 
 def set_aside_later(resumed: Resumed) -> list[Path]:

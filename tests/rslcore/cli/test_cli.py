@@ -168,6 +168,13 @@ def test_train_resume_with_and_without_a_recipe(rslcore, run):
     assert (run / "model_4.pt").is_file()
 
 
+def test_train_resume_says_what_it_goes_on_from(rslcore, run):
+    code, out, err = rslcore("train", "--resume", run, "iterations=3", "loggers=[]")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"goes on from {run}/model_2.pt, iteration 2"
+    assert rslcore("train", "--resume", run, "iterations=4", "--quiet") == (0, "", "")
+
+
 def test_eval_prints_a_table_and_json(rslcore, run):
     code, out, _ = rslcore("eval", run, "--episodes", "3")
     assert code == 0
