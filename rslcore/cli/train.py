@@ -13,7 +13,7 @@ import click
 
 from rslcore.cli import registry_of
 from rslcore.cli.launch import LaunchingCommand, chosen, launch_options, launch_ranks
-from rslcore.errors import CheckpointError, ConfigError
+from rslcore.errors import CheckpointError, ConfigError, RunError
 
 if TYPE_CHECKING:
     from rslcore.config import ExperimentConfig
@@ -83,6 +83,9 @@ def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, 
     from rslcore.config import load_config
 
     if source is not None:
+        recipes = {name for recipe in registry.recipes() for name in (recipe.name, recipe.full_name)}
+        if source not in recipes and os.path.isdir(source):
+            raise _is_folder(source)
         return load_config(source, overrides, registry)
     if resume is None:
         raise ConfigError.at("", "name a recipe or a config file: `rslcore train cartpole`, `rslcore train my.yaml`")
@@ -105,6 +108,19 @@ def _config(source: str | None, overrides: tuple[str, ...], resume: str | None, 
                 raise
             raise CheckpointError(f"{reason}\n{ConfigError(others, error.source)}") from error
         raise
+
+
+def _is_folder(source: str) -> ConfigError:
+    """What to do with a folder that was given in the place of a recipe or a config file."""
+    from rslcore.run.folder import RunFolder
+
+    try:
+        run = shlex.quote(str(RunFolder.find(Path(source)).path))
+    except RunError:
+        return ConfigError.at("", f"'{source}' is a folder; name a recipe, or a config file in it")
+    is_run = "is a run's folder" if RunFolder(Path(source)).is_run() else "is a folder of runs"
+    advice = f"to go on with the run, type `rslcore train --resume {run}`; to evaluate it, `rslcore eval {run}`"
+    return ConfigError.at("", f"'{source}' {is_run}; {advice}")
 
 
 def _may_miss_a_plugin(problem: Problem) -> bool:

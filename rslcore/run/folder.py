@@ -79,8 +79,14 @@ class RunFolder:
             match = nearest_name(path.name, by_name)
             raise RunError(f"there is no run '{path}'" + (f"; did you mean '{by_name[match]}'?" if match else ""))
         if path.is_file():
-            return cls(path.parent)
-        if (path / CONFIG_FILE).is_file() or cls(path).checkpoints():
+            folder = cls(path.parent)
+            if path.suffix != ".pt" and not folder.is_run():
+                raise RunError(
+                    f"'{path}' is a file and no checkpoint; give a run's folder, like logs/<experiment>/<date>, or a "
+                    "checkpoint in it"
+                )
+            return folder
+        if cls(path).is_run():
             return cls(path)
         runs = sorted(config.parent for config in path.glob(f"*/{CONFIG_FILE}"))
         if runs:
@@ -98,6 +104,10 @@ class RunFolder:
         if not (folder.path / CONFIG_FILE).is_file():
             raise RunError(f"'{path}' is not in a run's folder (it has no {CONFIG_FILE}), so there is none to go on in")
         return folder
+
+    def is_run(self) -> bool:
+        """Whether the folder holds a run: its config, or a checkpoint."""
+        return (self.path / CONFIG_FILE).is_file() or bool(self.checkpoints())
 
     def checkpoints(self) -> dict[int, Path]:
         """The checkpoints by iteration, in order."""

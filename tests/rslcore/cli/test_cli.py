@@ -175,6 +175,19 @@ def test_train_resume_says_what_it_goes_on_from(rslcore, run):
     assert rslcore("train", "--resume", run, "iterations=4", "--quiet") == (0, "", "")
 
 
+def test_train_folder_says_what_to_do_with_it(rslcore, run, tmp_path, monkeypatch):
+    advice = f"to go on with the run, type `rslcore train --resume {run}`; to evaluate it, `rslcore eval {run}`"
+    for folder, message in (
+        (run, f"is a run's folder; {advice}"),
+        (run.parent, f"is a folder of runs; {advice}"),
+        (tmp_path, "is a folder; name a recipe, or a config file in it"),
+    ):
+        assert rslcore("train", folder) == (2, "", f"error: '{folder}' {message}\n")
+    (tmp_path / "cartpole").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "1 problem in cartpole:" in rslcore("train", "cartpole", "iterations=0")[2]  # the recipe
+
+
 def test_eval_prints_a_table_and_json(rslcore, run):
     code, out, _ = rslcore("eval", run, "--episodes", "3")
     assert code == 0

@@ -48,6 +48,18 @@ def test_find_run_checkpoint_and_experiment_give_the_run(run):
         assert RunFolder.find(path).path == run.path
 
 
+def test_find_file_that_belongs_to_no_run_is_refused(run, tmp_path):
+    assert RunFolder.find(run.path / "config.yaml").path == run.path
+    path = tmp_path / "agent.yaml"
+    path.touch()
+    message = (
+        f"'{path}' is a file and no checkpoint; give a run's folder, like logs/<experiment>/<date>, or a checkpoint in "
+        "it"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+        RunFolder.find(path)
+
+
 def test_find_experiment_gives_its_latest_run(run):
     later = run.path.with_name("9999-01-01_00-00-00")
     later.mkdir()
