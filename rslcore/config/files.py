@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 import yaml
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rslcore.config.converter import UNKNOWN_KEY, structure, unstructure
+from rslcore.config.converter import structure, unstructure
 from rslcore.config.experiment import ExperimentConfig
+from rslcore.config.overrides import Replaced, apply_override, explained, first_line, replaced_component
 from rslcore.config.requirements import required_problems
 from rslcore.errors import (
     ConfigError,
@@ -29,12 +29,9 @@ from rslcore.errors import (
     RslcoreError,
     UnknownNameError,
     listed,
-    nearest,
+    nearest_name,
 )
 from rslcore.registry import Registry, default_registry
-
-_KEY = re.compile(r"[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?(?:\.[^\s.\[\]=](?:[^.\[\]=]*[^\s.\[\]=])?|\[[^\[\]]+\])*")
-"""How the key of an override is written: names with dots between them, items of lists in brackets."""
 
 _INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")
 _MAX_INTERPOLATIONS = 30
@@ -86,7 +83,7 @@ def configure(
     try:
         tree = OmegaConf.create(dict(data))
     except OmegaConfBaseException as error:
-        raise ConfigError.at(str(getattr(error, "full_key", None) or ""), _first_line(error)) from error
+        raise ConfigError.at(str(getattr(error, "full_key", None) or ""), first_line(error)) from error
     return _configure(tree, list(overrides), registry, source)
 
 
@@ -101,11 +98,11 @@ def override_config(
 def _configure(tree: DictConfig, overrides: list[str], registry: Registry, source: str) -> ExperimentConfig:
     _refuse_growth(tree, source)  # before an override asks for what is in it
     problems: list[Problem] = []
-    replaced: list[_Replaced] = []
+    replaced: list[Replaced] = []
     for override in overrides:
         try:
-            replaced += _replaced_component(tree, override)
-            _apply(tree, override)
+            replaced += replaced_component(tree, override)
+            apply_override(tree, override)
         except ConfigError as error:
             problems += error.problems
     _refuse_growth(tree, source)
@@ -113,13 +110,13 @@ def _configure(tree: DictConfig, overrides: list[str], registry: Registry, sourc
         data = OmegaConf.to_container(tree, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
         place = str(getattr(error, "full_key", None) or "")
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else _first_line(error)
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else first_line(error)
         raise ConfigError([*problems, Problem(place, reason)], source) from error
     problems += required_problems(data, registry)
     try:
         config = structure(data, ExperimentConfig, registry, source)
     except ConfigError as error:
-        raise ConfigError([*problems, *_explained(error.problems, replaced)], source) from error
+        raise ConfigError([*problems, *explained(error.problems, replaced)], source) from error
     if problems:
         raise ConfigError(problems, source)
     return config
@@ -166,8 +163,11 @@ def _read(source: str | os.PathLike[str], overrides: Iterable[str], registry: Re
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError.at("", f"there is no file '{path}'{nearest(path.name, near)}") from None
+        # Compared without the ending, which all of them share.
+        near = {file.stem: file.name for file in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
+        match = nearest_name(path.stem, near)
+        meant = f"; did you mean '{near[match]}'?" if match is not None else ""
+        raise ConfigError.at("", f"there is no file '{path}'{meant}") from None
     except OSError as error:
         raise ConfigError.at("", f"'{path}' cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
@@ -193,7 +193,7 @@ def recipe_text(name: str, overrides: Iterable[str], registry: Registry) -> str:
     asked = OmegaConf.create({})
     for override in overrides:
         with contextlib.suppress(ConfigError):  # which is told of when it is applied to the whole config
-            _apply(asked, override)
+            apply_override(asked, override)
     function = registry.recipe_function(recipe)
     try:
         return yaml.dump(function(OmegaConf.to_container(asked)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
@@ -206,12 +206,16 @@ def recipe_text(name: str, overrides: Iterable[str], registry: Registry) -> str:
 
 def _parse(text: str, where: str) -> DictConfig:
     try:
-        tree = OmegaConf.create(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        # OmegaConf takes a text for a key, and does not take a number.
+        tree = OmegaConf.create(text) if isinstance(node, yaml.MappingNode) else None
     except Exception as error:  # the constructors of tags and numbers raise what they like
         raise ConfigError.at("", f"{where} is not valid YAML: {_yaml_reason(error)}") from error
+    if node is None:
+        raise ConfigError.at("", f"{where} is empty; `rslcore describe recipe cartpole` prints a config to begin with")
     if not isinstance(tree, DictConfig):
         keys = listed(ExperimentConfig.__annotations__)
-        raise ConfigError.at("", f"{where} should be a mapping with keys among {keys}")
+        raise ConfigError.at("", f"{where} is no config: it should be a mapping with keys among {keys}")
     return tree
 
 
@@ -223,77 +227,6 @@ def _yaml_reason(error: Exception) -> str:
     if mark is not None:
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"  # type: ignore[attr-defined]
     return " ".join(str(error).split())
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _apply(tree: DictConfig, override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError.at("", f"the override '{override}' should be written key=value, as in seed=2")
-    if not _KEY.fullmatch(key):
-        example = "write it as in algorithm.learning_rate=1e-4 or loggers[0].name=console"
-        raise ConfigError.at("", f"the override '{override}' does not begin with a key; {example}")
-    try:
-        # Not resolved yet: the value may be an interpolation of a key that a later override sets.
-        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[index, call-overload]
-    except Exception as error:  # the constructors of tags and numbers raise what they like
-        invalid = f"the override '{override}' cannot be applied: its value is not valid YAML"
-        raise ConfigError.at(key, invalid) from error
-    try:
-        _refuse_lost_parent(tree, key)
-        OmegaConf.update(tree, key, value, merge=False, force_add=True)
-    except IndexError:
-        raise ConfigError.at(key, f"the override '{override}' cannot be applied: the list is shorter") from None
-    except Exception as error:
-        raise ConfigError.at(key, f"the override '{override}' cannot be applied: {_first_line(error)}") from error
-
-
-@attrs.frozen
-class _Replaced:
-    """A component whose name an override changed, while the options of the old one stayed: they may not fit the new."""
-
-    path: str
-    old: str
-    new: str
-    options: tuple[str, ...]
-
-
-def _replaced_component(tree: DictConfig, override: str) -> list[_Replaced]:
-    key, _, new = override.partition("=")
-    path, _, field = key.rpartition(".")
-    held = OmegaConf.select(tree, path) if path and field == "name" else None
-    if not isinstance(held, DictConfig) or not isinstance(held.get("name"), str) or held["name"] == new:
-        return []
-    return [_Replaced(path, held["name"], new, tuple(str(option) for option in held if option != "name"))]
-
-
-def _explained(problems: Iterable[Problem], replaced: Iterable[_Replaced]) -> list[Problem]:
-    """Problems in which the keys that a replaced component has left behind are told as one, and why they are there."""
-    problems = list(problems)
-    for each in replaced:
-        of_old = {f"{each.path}.{option}": option for option in each.options}
-        left = [problem for problem in problems if problem.path in of_old and problem.message.startswith(UNKNOWN_KEY)]
-        if left:
-            options = listed(of_old[problem.path] for problem in left)
-            message = f"'{each.new}' has no options {options}, which stand there for '{each.old}'; "
-            message += f"to replace it whole, write {each.path}={{name: {each.new}}}"
-            at = problems.index(left[0])
-            problems = [problem for problem in problems if problem not in left]
-            problems.insert(at, Problem(each.path, message))
-    return problems
-
-
-def _refuse_lost_parent(tree: DictConfig, key: str) -> None:
-    """Refuse to set `seed.x`, which would silently replace the number `seed` by a mapping."""
-    parent = key.rpartition(".")[0]
-    while parent:
-        held = OmegaConf.select(tree, parent)
-        if held is not None and not isinstance(held, DictConfig | ListConfig):
-            raise ValueError(f"'{parent}' is {held!r}, which has no keys")
-        parent = parent.rpartition(".")[0]
 
 
 def _refuse_growth(tree: DictConfig, source: str) -> None:

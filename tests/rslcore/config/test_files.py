@@ -81,6 +81,8 @@ def test_load_missing_file_gives_the_nearest(tmp_path):
     (tmp_path / "walk.yaml").touch()
     path = tmp_path / "wlak.yaml"
     assert error_of(path) == f"there is no file '{path}'; did you mean 'walk.yaml'?"
+    path = tmp_path / "nope.yaml"  # near by its ending alone
+    assert error_of(path) == f"there is no file '{path}'"
 
 
 def test_load_folder_as_file_is_one_error(tmp_path):
@@ -102,18 +104,37 @@ def test_load_malformed_yaml_says_where(tmp_path):
     assert "line 2, column 1" in error_of(path)
 
 
-def test_load_yaml_that_is_no_mapping_is_refused(tmp_path):
+@pytest.mark.parametrize("text", ["- 1\n- 2\n", "import os\n", "3"])
+def test_load_yaml_that_is_no_mapping_is_no_config(text, tmp_path):
     path = tmp_path / "list.yaml"
-    path.write_text("- 1\n- 2\n")
-    assert error_of(path).startswith(f"'{path}' should be a mapping with keys among 'algorithm', 'best_is', ")
+    path.write_text(text)
+    message = f"'{path}' is no config: it should be a mapping with keys among 'algorithm', 'best_is', "
+    assert error_of(path).startswith(message)
 
 
-def test_load_empty_file_lists_what_is_missing(tmp_path):
+@pytest.mark.parametrize("text", ["", "\n", "# seed: 1\n"])
+def test_load_empty_file_says_so(text, tmp_path):
     path = tmp_path / "empty.yaml"
-    path.touch()
+    path.write_text(text)
+    advice = "`rslcore describe recipe cartpole` prints a config to begin with"
+    assert error_of(path, "seed=2") == f"'{path}' is empty; {advice}"
+
+
+def test_load_mapping_without_keys_lists_what_is_missing(tmp_path):
+    path = tmp_path / "bare.yaml"
+    path.write_text("{}")
     lines = error_of(path).splitlines()
     assert lines[0] == f"5 problems in {path}:"
     assert lines[1] == "  env: is missing and has no default"
+
+
+def test_load_override_that_the_shell_has_cut_asks_for_quotes():
+    assert error_of("cartpole", "loggers=[{name:", "console}]").splitlines() == [
+        "2 problems in cartpole:",
+        "  loggers: the override 'loggers=[{name:' cannot be applied: its value is not valid YAML; a bracket is open: "
+        "a value with spaces needs quotes, as in 'loggers=[{name: console}]'",
+        "  the override 'console}]' should be written key=value, as in seed=2",
+    ]
 
 
 @pytest.mark.parametrize("override", ["seed", "=3", "--verbose"])
