@@ -19,5 +19,6 @@ def rslcore_register(registry: Registrar) -> None:
     registry.add_recipe(
         "genesis",
         function="rslcore_genesis.recipe:make_recipe",
+        env="genesis",
         summary="An env over Genesis with its own agent's settings; name it by env.factory=... env.cfgs=...",
     )

@@ -19,5 +19,6 @@ def rslcore_register(registry: Registrar) -> None:
     registry.add_recipe(
         "isaaclab",
         function="rslcore_isaaclab.recipe:make_recipe",
+        env="isaaclab",
         summary="A task of Isaac Lab with its own agent's settings; name it by env.task=...",
     )

@@ -19,5 +19,6 @@ def rslcore_register(registry: Registrar) -> None:
     registry.add_recipe(
         "mjlab",
         function="rslcore_mjlab.recipe:make_recipe",
+        env="mjlab",
         summary="A task of mjlab with its own agent's settings; name it by env.task=...",
     )

@@ -19,5 +19,6 @@ def rslcore_register(registry: Registrar) -> None:
     registry.add_recipe(
         "playground",
         function="rslcore_playground.recipe:make_recipe",
+        env="playground",
         summary="A task of MuJoCo Playground with its own agent's settings; name it by env.task=...",
     )

@@ -13,7 +13,7 @@ from rslcore.checking.report import Line
 from rslcore.config import load_config, structure, unstructure
 from rslcore.config.classes import find_class_faults
 from rslcore.config.describe import find_undocumented
-from rslcore.errors import ConfigError, PluginFaultError, RslcoreError, listed
+from rslcore.errors import ConfigError, PluginFaultError, RegistryError, RslcoreError, listed
 from rslcore.registry import KINDS, Entry, Recipe, Registry
 from rslcore.registry.targets import import_target
 from rslcore.testing.defaults import COMPONENT_CLASSES, COMPONENTS
@@ -81,6 +81,11 @@ def _find_default_faults(config_class: type[Any], entry: Entry, registry: Regist
 def check_recipe(recipe: Recipe, registry: Registry) -> Line:
     """Whether it is a valid config, of components that exist; one that is computed may need to be asked for more."""
     subject = f"recipe {recipe.name}"
+    try:
+        if recipe.env:
+            registry.find("env", recipe.env)
+    except RegistryError as error:
+        return Line(subject, "mend", f"The env that it is declared for is not there: {error}.")
     try:
         load_config(recipe.full_name, registry=registry)
     except PluginFaultError as error:

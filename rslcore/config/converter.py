@@ -29,6 +29,9 @@ T = TypeVar("T")
 UNKNOWN_KEY = "unknown key"
 """How the message about a key begins that a config class does not have."""
 
+MISSING = "is missing"
+"""How the message about a key begins that a config needs and does not have."""
+
 # What the code of a config class raises about values that a user gave; anything else is a fault of that code. The
 # checks of attrs raise TypeError, too.
 _ABOUT_VALUES = (ValueError, RslcoreError)
@@ -137,7 +140,7 @@ def _config_hook(cls: type[Any], converter: cattrs.Converter) -> Callable[[Any, 
         for name, field in fields.items():
             if name not in value:
                 if field.default is attrs.NOTHING:
-                    errors.append((name, _KeyError("is missing and has no default")))
+                    errors.append((name, _KeyError(f"{MISSING} and has no default")))
                 continue
             try:
                 arguments[name] = converter.structure(value[name], field.type)
@@ -177,7 +180,7 @@ def _component_hook(
         name = options.pop("name", None)
         if not isinstance(name, str):
             names = listed({entry.name for entry in registry.entries(cls.kind)})
-            missing = "is missing" if name is None else f"{shown(name)} should be a string"
+            missing = MISSING if name is None else f"{shown(name)} should be a string"
             raise _FieldErrors([("name", _KeyError(f"{missing}; it names the {cls.kind}, one of {names}"))])
         try:
             entry, config_class = registry.find(cls.kind, name), registry.config_class(cls.kind, name)

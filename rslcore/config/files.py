@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rslcore.config.converter import structure, unstructure
+from rslcore.config.converter import MISSING, UNKNOWN_KEY, structure, unstructure
 from rslcore.config.experiment import ExperimentConfig
-from rslcore.config.overrides import Replaced, apply_override, explained, first_line, replaced_component
+from rslcore.config.overrides import Replaced, apply_override, explained, first_line, parse_override, replaced_component
 from rslcore.config.requirements import required_problems
 from rslcore.errors import (
     ConfigError,
@@ -31,7 +31,7 @@ from rslcore.errors import (
     listed,
     nearest_name,
 )
-from rslcore.registry import Registry, default_registry
+from rslcore.registry import Recipe, Registry, default_registry
 
 _INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")
 _MAX_INTERPOLATIONS = 30
@@ -180,6 +180,7 @@ def recipe_text(name: str, overrides: Iterable[str], registry: Registry) -> str:
 
     Raises:
         UnknownNameError: There is no such recipe.
+        ConfigError: Overrides of one that is computed have keys that no config has, or cannot be read.
         RslcoreError: As the function raises it that computes the recipe.
         PluginFaultError: That function raised something else.
     """
@@ -190,18 +191,59 @@ def recipe_text(name: str, overrides: Iterable[str], registry: Registry) -> str:
     if recipe.file:
         module, _, path = recipe.file.partition(":")
         return importlib.resources.files(module).joinpath(path).read_text(encoding="utf-8")
-    asked = OmegaConf.create({})
-    for override in overrides:
-        with contextlib.suppress(ConfigError):  # which is told of when it is applied to the whole config
-            apply_override(asked, override)
+    asked = _asked(list(overrides), recipe, name, registry)
     function = registry.recipe_function(recipe)
     try:
-        return yaml.dump(function(OmegaConf.to_container(asked)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return yaml.dump(function(asked), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     except RslcoreError:
         raise
     except Exception as error:
         what = f"failed when it was computed: {type(error).__name__}: {error}"
         raise PluginFaultError(f"recipe '{recipe.name}' of {recipe.source} {what}") from error
+
+
+def _asked(overrides: list[str], recipe: Recipe, source: str, registry: Registry) -> dict[str, Any]:
+    """What the function of a recipe is given, as nested plain data.
+
+    What is misspelt is told of before: the function would miss what it needs, or start a simulator for nothing.
+
+    Raises:
+        ConfigError: An override cannot be read, or has a key that no config has; with all else that is wrong for sure.
+    """
+    tree = OmegaConf.create({})
+    unread: list[Problem] = []
+    for override in overrides:
+        try:
+            key, _ = parse_override(override)
+        except ConfigError as error:
+            unread += error.problems
+            continue
+        if "[" in key and not isinstance(OmegaConf.select(tree, key.partition("[")[0]), ListConfig):
+            continue  # an item of a list that the recipe has
+        with contextlib.suppress(ConfigError):  # which is told of when it is applied to the whole config
+            apply_override(tree, override)
+    asked: dict[str, Any] = OmegaConf.to_container(tree)  # type: ignore[assignment]
+    problems = _problems_of_asked(asked, recipe, registry)
+    if unread or any(problem.message.startswith(UNKNOWN_KEY) for problem in problems):
+        raise ConfigError([*unread, *problems], source)
+    return asked
+
+
+def _problems_of_asked(asked: dict[str, Any], recipe: Recipe, registry: Registry) -> list[Problem]:
+    """What is wrong with a part of a config, whatever the rest is."""
+    env = asked.get("env", {})
+    if recipe.env and isinstance(env, dict):
+        asked = {**asked, "env": {"name": recipe.env, **env}}
+    try:
+        structure(asked, ExperimentConfig, registry)
+    except ConfigError as error:
+        # The recipe may bring what is missing, and what a value refers to.
+        return [
+            problem
+            for problem in error.problems
+            if not problem.message.startswith(MISSING) and not _INTERPOLATION.search(problem.message)
+        ]
+    return []
 
 
 def _parse(text: str, where: str) -> DictConfig:

@@ -102,6 +102,8 @@ class Recipe:
         file: `package:path/inside/it.yaml`; empty for a computed one.
         function: `module:function`, called with the overrides as nested plain data, such as `{"env": {"task": "x"}}`;
             returns the config as plain data. Overrides are applied to that as to any other. Empty for a file.
+        env: Name of the env that the function makes a config of, so that misspelt options of it are told of before the
+            function is called; empty if that depends on what is asked for, and for a file.
         summary: A sentence for lists.
         source: Who registered it.
     """
@@ -109,6 +111,7 @@ class Recipe:
     name: str
     file: str
     function: str
+    env: str
     summary: str
     source: Source
 

@@ -97,8 +97,10 @@ class Registrar:
         self._add("extension", name, factory, config, summary)
 
     @_in_words
-    def add_recipe(self, name: str, *, file: str = "", function: str = "", summary: str) -> None:
-        """Declare a recipe: a file, `package:path/inside/it.yaml`, or a function, `module:function` (see `Recipe`)."""
+    def add_recipe(self, name: str, *, file: str = "", function: str = "", env: str = "", summary: str) -> None:
+        """Declare a recipe: a file, `package:path/inside/it.yaml`, or a function, `module:function`, of the env that it
+        is for (see `Recipe`).
+        """
         self._check_name("recipe", name, [recipe.name for recipe in self.recipes])
         if bool(file) == bool(function):
             raise PluginError(f"recipe '{name}': give it a file or a function, one of the two")
@@ -106,7 +108,7 @@ class Registrar:
             raise PluginError(f"recipe '{name}': the function {fault}")
         if file and not _is_package_file(file):
             raise PluginError(f"recipe '{name}': there is no file '{file}' (written as 'package:path.yaml')")
-        self.recipes.append(Recipe(name, file, function, summary, self.source))
+        self.recipes.append(Recipe(name, file, function, env, summary, self.source))
 
     @_in_words
     def add_command(self, name: str, *, target: str, summary: str) -> None:

@@ -169,6 +169,13 @@ def test_recipe_of_a_task_whose_model_is_mjlabs_own(mjlab):
     )
 
 
+def test_recipe_whose_task_is_misspelt_says_so_without_mjlab():
+    assert error_of(load_config, "mjlab", [f"env.tsk={TASK}"]) == (
+        "1 problem in mjlab:\n  env.tsk: unknown key; did you mean 'task'? (keys: 'changes', 'clip_actions', "
+        "'num_envs', 'play', 'task')"
+    )
+
+
 @pytest.mark.parametrize("what", ["env", "recipe"])
 def test_mjlab_that_is_not_installed(build, what):
     call = build if what == "env" else (lambda: load_config("mjlab", [f"env.task={TASK}"]))

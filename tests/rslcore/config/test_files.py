@@ -353,3 +353,22 @@ def test_load_computed_recipe_with_a_bad_override_tells_of_it_once(install):
         load_config("fake_sized", ["envnum_envs", "env.num_envs=32"], install("fake-tools"))
     (problem,) = caught.value.problems
     assert problem.message == "the override 'envnum_envs' should be written key=value, as in seed=2"
+
+
+def test_load_computed_recipe_with_misspelt_keys_tells_of_them_before_it_is_computed(install):
+    overrides = ["env.num_envz=3", "iteratons=3", "iterations=0", "seed", "loggers[0].name=console", "device=${seed}"]
+    with pytest.raises(ConfigError) as caught:
+        load_config("fake_broken", overrides, install("fake-tools"))
+    lines = str(caught.value).splitlines()
+    assert lines[:2] == [
+        "4 problems in fake_broken:",
+        "  the override 'seed' should be written key=value, as in seed=2",
+    ]
+    assert lines[2].startswith("  iteratons: unknown key; did you mean 'iterations'? (keys: 'algorithm', ")
+    assert lines[3] == "  iterations: 0 is out of range, it must be >= 1"
+    assert lines[4].startswith("  env.num_envz: unknown key; did you mean 'num_envs'? (keys: ")
+
+
+def test_load_computed_recipe_of_another_env_has_its_options(install):
+    with pytest.raises(ConfigError, match=r"^1 problem in fake_sized:\n  env\.rewrad: unknown key \(keys: "):
+        load_config("fake_sized", ["env.name=vec_env", "env.rewrad=x"], install("fake-tools"))

@@ -8,8 +8,10 @@ PLUGIN_API = 1
 @hookimpl
 def rslcore_register(registry):
     registry.add_command("fake-greet", target="fake_tools.commands:greet", summary="Greets.")
-    registry.add_recipe("fake_sized", function="fake_tools.recipes:sized", summary="As large as is asked for.")
-    registry.add_recipe("fake_broken", function="fake_tools.recipes:broken", summary="Fails.")
+    registry.add_recipe(
+        "fake_sized", function="fake_tools.recipes:sized", env="gymnasium", summary="As large as is asked for."
+    )
+    registry.add_recipe("fake_broken", function="fake_tools.recipes:broken", env="gymnasium", summary="Fails.")
 
 
 @hookimpl
