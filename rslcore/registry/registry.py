@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,14 +115,29 @@ class Registry:
         command = self.find_command(name)
         return self._import(command, command.target)
 
+    def implementations(self, hook: str) -> list[tuple[str, Callable[..., list[Any]]]]:
+        """The name of each plugin that implements a hook, and what calls it alone and gives what is not None of it.
+
+        pluggy itself stops at the first plugin that raises, and does not say which it was.
+        """
+        plugins = self.manager.get_plugins()
+        return [
+            (each.plugin_name, self.manager.subset_hook_caller(hook, plugins - {each.plugin}))
+            for each in getattr(self.manager.hook, hook).get_hookimpls()
+        ]
+
     def told_of_foreign_config(self, path: Path) -> str | None:
         """What a plugin says of a config file that may be another program's; None if no plugin knows it."""
-        try:
-            told: list[str] = self.manager.hook.rslcore_foreign_config(path=path)
-        except Exception as error:  # the user has to mend the file, not the plugin
-            _log.warning("a plugin failed in rslcore_foreign_config: %s: %s", type(error).__name__, error)
-            return None
-        return told[0] if told else None
+        hook = "rslcore_foreign_config"
+        for name, call in self.implementations(hook):
+            try:
+                told = call(path=path)
+            except Exception as error:  # the user has to mend the file, not the plugin
+                _log.warning("plugin %s failed in %s: %s: %s", name, hook, type(error).__name__, error)
+                continue
+            if told and isinstance(told[0], str):
+                return told[0]
+        return None
 
     def _import(self, entry: Entry | Recipe | Command, target: str) -> Any:
         kind = entry.kind if isinstance(entry, Entry) else type(entry).__name__.lower()

@@ -24,8 +24,8 @@ class Listeners:
 
     def __init__(self, loggers: Mapping[str, Logger], registry: Registry) -> None:
         self._loggers = dict(loggers)
-        self._manager = registry.manager
-        self._silenced: set[object] = set()
+        self._registry = registry
+        self._silenced: set[str] = set()
         self._states: dict[str, Any] = {}  # of loggers, the latest that are known
 
     def tell(self, method: str, *arguments: Any) -> None:
@@ -55,19 +55,17 @@ class Listeners:
 
     def emit(self, event: str, **arguments: Any) -> None:
         """Call the plugins that listen to an event, one by one."""
-        plugins = self._manager.get_plugins()
-        for implementation in getattr(self._manager.hook, event).get_hookimpls():
-            if implementation.plugin in self._silenced:
+        for name, call in self._registry.implementations(event):
+            if name in self._silenced:
                 continue
-            caller = self._manager.subset_hook_caller(event, plugins - {implementation.plugin})
             try:
-                caller(**arguments)
+                call(**arguments)
             except Exception as error:
-                name, kind = implementation.plugin_name, type(error).__name__
+                kind = type(error).__name__
                 _log.warning(
                     "plugin %s failed in %s and is not told of events any more: %s: %s", name, event, kind, error
                 )
-                self._silenced.add(implementation.plugin)
+                self._silenced.add(name)
 
     def _names_of(self, protocol: type[Any]) -> list[str]:
         return [name for name, logger in self._loggers.items() if isinstance(logger, protocol)]

@@ -9,6 +9,8 @@ import pytest
 from rslcore.errors import AmbiguousNameError, PluginError, PluginFaultError, UnknownNameError
 from rslcore.registry import KINDS, Entry, PluginRow, Registry, Source
 
+FAILED = "plugin fake-tools/fake_tools failed in rslcore_foreign_config"
+
 
 def test_find_bare_and_qualified_name_give_the_same_entry(install):
     registry = install("fake-good")
@@ -164,4 +166,17 @@ def test_told_of_foreign_config_is_what_the_plugin_says_that_knows_it(install, t
 def test_told_of_foreign_config_by_a_plugin_that_fails_is_a_warning(install, tmp_path, caplog):
     (tmp_path / "other.yaml").write_text("fake_version: 2\n")
     assert install("fake-tools").told_of_foreign_config(tmp_path / "other.yaml") is None
-    assert caplog.messages == ["a plugin failed in rslcore_foreign_config: KeyError: 'fake'"]
+    assert caplog.messages == [f"{FAILED}: KeyError: 'fake'"]
+
+
+def test_told_of_foreign_config_by_one_plugin_when_another_fails(install, tmp_path, caplog):
+    manager = (registry := install("fake-tools")).manager
+    manager.register(manager.unregister(name="rslcore/rsl_rl"), "rslcore/rsl_rl")  # so that it is asked last
+    file, agent = tmp_path / "agent.yaml", "num_steps_per_env: 24\nalgorithm: {class_name: PPO}\n"
+    file.write_text(f"{agent}fake_version: 2\n")
+    told = registry.told_of_foreign_config(file)
+    assert str(told).startswith(f"'{file}' looks like a config of rsl_rl; ")
+    assert caplog.messages == [f"{FAILED}: KeyError: 'fake'"]
+    caplog.clear()
+    file.write_text(f"{agent}fake_version: 3\n")  # of which it returns what is no sentence
+    assert (registry.told_of_foreign_config(file), caplog.messages) == (told, [])

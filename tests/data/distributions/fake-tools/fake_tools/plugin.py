@@ -19,4 +19,6 @@ def rslcore_foreign_config(path):
     text = path.read_text()
     if "fake_version: 1" in text:
         return f"'{path}' is a config of fake; type `rslcore fake-greet robot`"
+    if "fake_version: 3" in text:
+        return path
     return {}["fake"] if "fake_version" in text else None
