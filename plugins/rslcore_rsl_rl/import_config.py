@@ -25,13 +25,13 @@ _AUTO = (None, "auto", "cuda", "cuda:0")
 
 @click.command(short_help="A config of rsl_rl's as a config of rslcore's.")
 @click.argument("file", metavar="FILE.yaml", type=click.Path(path_type=Path))
-@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to a file.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to a new file.")
 @click.pass_context
 def command(ctx: click.Context, file: Path, output: Path | None) -> None:
-    """Print the agent.yaml of rsl_rl 1 to 5 as a config of rslcore's, but for its env, with notes as comments.
+    """Write the agent.yaml of rsl_rl 1 to 5 as a config of rslcore's, but for its env, with notes as comments.
 
     \b
-    rslcore import-config params/agent.yaml > my.yaml
+    rslcore import-config params/agent.yaml -o my.yaml
     """
     data = read_agent_file(file)
     _refuse_others(file, data)
@@ -45,7 +45,10 @@ def command(ctx: click.Context, file: Path, output: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         try:
-            output.write_text(text, encoding="utf-8")
+            with output.open("x", encoding="utf-8") as opened:
+                opened.write(text)
+        except FileExistsError as error:
+            raise ConfigError.at("", f"'{output}' is there already; choose another name with --output") from error
         except OSError as error:
             raise ConfigError.at("", f"'{output}' cannot be written: {error.strerror}") from error
     click.echo("\n".join(["left to do:", *(f"  {each}" for each in left)]), err=True)

@@ -43,5 +43,5 @@ def rslcore_foreign_config(path: Path) -> str | None:
 
     if not is_agent_file(path):
         return None
-    output = "my.yaml" if path.name != "my.yaml" else "mine.yaml"  # not the file itself, which the shell would empty
-    return f"'{path}' looks like a config of rsl_rl; type `rslcore import-config {shlex.quote(str(path))} > {output}`"
+    command = f"rslcore import-config {shlex.quote(str(path))} -o my.yaml"  # with `>` the shell empties a file first
+    return f"'{path}' looks like a config of rsl_rl; type `{command}`"

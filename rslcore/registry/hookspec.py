@@ -52,7 +52,7 @@ def rslcore_foreign_config(path: Path) -> str | None:
     @hookimpl
     def rslcore_foreign_config(path):
         if path.suffix == ".yaml" and "gym_version:" in path.read_text():
-            return f"'{path}' looks like a config of my-gym; type `rslcore import-my-gym {path} > my.yaml`"
+            return f"'{path}' looks like a config of my-gym; type `rslcore import-my-gym {path} -o my.yaml`"
     """
 
 

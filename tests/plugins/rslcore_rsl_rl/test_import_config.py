@@ -156,6 +156,16 @@ def test_output_is_written_to_a_file(import_config, tmp_path):
     assert (code, err) == (2, f"error: '{tmp_path}/none/my.yaml' cannot be written: No such file or directory\n")
 
 
+@pytest.mark.parametrize("name", ["agent.yaml", "my.yaml"])
+def test_output_that_is_there_already_stays_as_it_is(name, import_config, tmp_path):
+    file = write(tmp_path, text := (DATA / "mjlab.yaml").read_text())
+    (tmp_path / "my.yaml").write_text(text)
+    code, out, err = import_config(file, "-o", tmp_path / name)
+    assert (code, out) == (2, "")
+    assert err == f"error: '{tmp_path}/{name}' is there already; choose another name with --output\n"
+    assert (tmp_path / name).read_text() == text
+
+
 def test_all_problems_are_told_and_nothing_is_written(import_config, tmp_path):
     text = (
         (DATA / "isaaclab_2.yaml").read_text().replace("gamma: 0.99", "gamma: 1.5").replace("clip_param", "clip_parm")
