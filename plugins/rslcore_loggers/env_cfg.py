@@ -1,22 +1,28 @@
 """What an env's simulator is configured with, in whatever form that has it, as plain data for a dashboard.
 
-Projects hand over dicts, dataclasses, objects with `to_dict` and objects with attributes, which hold functions, classes
-and tensors. Functions and classes are written as their names, and so is the class of what cannot be written.
+Projects hand over dicts, dataclasses, objects with `to_dict`, and objects and classes with attributes, which hold
+functions, modules and tensors. Functions, modules and other classes are written as their names, and so is the class of
+what cannot be written.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import inspect
 import logging
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 MAX_DEPTH = 20
 MAX_VALUES = 20_000
 """Of what lies deeper, or comes later, only the names are written: an object may lead to all others."""
+
+MAX_ITEMS = 1000
+"""Of a list, a dict or a set; of a longer one the length is written."""
 
 MAX_NUMBERS = 100
 """Of a tensor; of a larger one the shape is written."""
@@ -30,7 +36,9 @@ def read_env_cfg(env: object) -> Any:
     Never raises; where `cfg` itself cannot be read, that is a warning.
     """
     try:
-        return _Reading().plain(getattr(env, "cfg", None), ())
+        cfg = getattr(env, "cfg", None)
+        opened = _attributes(cfg) if isinstance(cfg, type) else {}  # walk-these-ways has a class
+        return _Reading().plain(opened or cfg, ())
     except Exception as error:  # the env's own code, which may raise what it likes
         _log.warning("the env's cfg cannot be stored: %s: %s", type(error).__name__, error)
         return None
@@ -55,12 +63,14 @@ class _Reading:
             return _name(type(value))
 
     def _opened(self, value: Any, inside: tuple[int, ...]) -> Any:
+        if isinstance(value, functools.partial):
+            return self.plain(value.func, inside)
+        if inspect.ismodule(value):
+            return value.__name__
         if isinstance(value, type) or inspect.isroutine(value):
             return _name(value)
-        if isinstance(value, Mapping):
-            return {str(key): self.plain(item, inside) for key, item in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [self.plain(item, inside) for item in value]
+        if isinstance(value, Mapping | Sequence | Set) and not isinstance(value, bytes | bytearray):
+            return self._items(value, inside)
         if hasattr(value, "tolist") and hasattr(value, "shape"):  # NumPy, torch
             is_small = math.prod(value.shape) <= MAX_NUMBERS
             return self.plain(value.tolist(), inside) if is_small else f"{_name(type(value))} {list(value.shape)}"
@@ -71,19 +81,43 @@ class _Reading:
         attributes = _attributes(value)
         return self.plain(attributes, inside) if attributes else str(value)
 
+    def _items(self, value: Mapping[Any, Any] | Sequence[Any] | Set[Any], inside: tuple[int, ...]) -> Any:
+        if len(value) > MAX_ITEMS:
+            return f"{_name(type(value))} [{len(value)}]"
+        if isinstance(value, Mapping):
+            return {str(key): self.plain(_read(operator.getitem, value, key), inside) for key in value}
+        if isinstance(value, Set):
+            return [self.plain(item, inside) for item in value]
+        return [self.plain(_read(operator.getitem, value, index), inside) for index in range(len(value))]
+
+
+def _read(how: Callable[[Any, Any], Any], value: Any, key: object) -> Any:
+    """A part of a value. OmegaConf raises for what is missing, and so do fields that were never set."""
+    try:
+        return how(value, key)
+    except Exception as error:
+        return f"no value: {type(error).__name__}"
+
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """The public attributes of an object that are data; legged_gym has them in classes."""
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    """The public attributes of an object or a class that are data; legged_gym has them in classes within classes."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _read(getattr, value, field.name) for field in dataclasses.fields(value)}
+    owners = (value if isinstance(value, type) else type(value)).__mro__[:-1]
     found: dict[str, Any] = {}
-    for owner in (*reversed(type(value).__mro__[:-1]), value):
+    for owner in (*reversed(owners), value):
         found.update(getattr(owner, "__dict__", {}))
+    bodies = {owner.__qualname__ for owner in owners}
     return {
-        name: item
+        name: _attributes(item) or item if isinstance(item, type) and _body_of(item) in bodies else item
         for name, item in found.items()
         if not name.startswith("_") and not inspect.isroutine(item) and not inspect.isdatadescriptor(item)
     }
+
+
+def _body_of(value: type) -> str:
+    """In which class's body a class is written, if in any: others are settings, such as that of an activation."""
+    return value.__qualname__.rpartition(".")[0]
 
 
 def _name(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import enum
 import functools
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import numpy
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from rslcore_loggers.env_cfg import read_env_cfg
 
@@ -80,6 +82,21 @@ class LeggedGym:
         self.env, self.terrain = self.env(), self.rough()
 
 
+class WalkTheseWays(LeggedGym):
+    """As walk-these-ways has it: no instance is ever made."""
+
+    class env(LeggedGym.env):  # noqa: N801
+        num_envs = 4000
+
+        class noise:  # noqa: N801
+            level = 1.0
+
+    class empty:  # noqa: N801
+        pass
+
+    robot = Path
+
+
 @pytest.mark.parametrize(
     ("cfg", "plain"),
     [
@@ -98,14 +115,37 @@ class LeggedGym:
             LeggedGym(),
             {
                 "env": {"num_envs": 4096},
-                "rough": f"{__name__}:LeggedGym.rough",
+                "rough": {"num_envs": 4096, "height": [0.1, 0.2]},
                 "seed": 1,
                 "terrain": {"num_envs": 4096, "height": [0.1, 0.2]},
             },
         ),
+        (
+            WalkTheseWays,
+            {
+                "env": {"num_envs": 4000, "noise": {"level": 1.0}},
+                "rough": {"num_envs": 4096, "height": [0.1, 0.2]},
+                "seed": 1,
+                "robot": "pathlib:Path",
+                "empty": f"{__name__}:WalkTheseWays.empty",
+            },
+        ),
         (SimpleNamespace(dt=0.01, _private=1), {"dt": 0.01}),
+        (
+            OmegaConf.create({"scene": {"num_envs": 4, "ranges": [[0, 1], {"at": 0.5}]}, "same": "${scene.num_envs}"}),
+            {"scene": {"num_envs": 4, "ranges": [[0, 1], {"at": 0.5}]}, "same": 4},
+        ),
     ],
-    ids=["dict", "dataclass", "nested dataclasses", "to_dict", "classes of legged_gym", "attributes"],
+    ids=[
+        "dict",
+        "dataclass",
+        "nested dataclasses",
+        "to_dict",
+        "classes of legged_gym",
+        "a class of walk-these-ways",
+        "attributes",
+        "OmegaConf",
+    ],
 )
 def test_read_env_cfg_in_every_form(cfg, plain):
     assert read(cfg) == plain
@@ -130,12 +170,30 @@ def test_read_env_cfg_in_every_form(cfg, plain):
         (torch.nn.ELU, "torch.nn.modules.activation:ELU"),
         (math.sin, "math:sin"),
         (functools.partial, "functools:partial"),
+        (functools.partial(terminate, env=None), f"{__name__}:terminate"),
+        (numpy, "numpy"),
         (b"x", "b'x'"),
+        (bytearray(b"x"), "bytearray(b'x')"),
+        (collections.deque([1, (2,)]), [1, [2]]),
+        (range(3), [0, 1, 2]),
+        (range(1001), "builtins:range [1001]"),
+        (OmegaConf.create([1, "???", 2]), [1, "no value: MissingMandatoryValue", 2]),
+        (OmegaConf.create({"a": "???", "b": 2}), {"a": "no value: MissingMandatoryValue", "b": 2}),
     ],
     ids=repr,
 )
 def test_read_env_cfg_of_values_of_every_kind(value, plain):
     assert read({"value": value}) == {"value": plain}
+
+
+@dataclasses.dataclass
+class Unset:
+    dt: float = 0.01
+    steps: int = dataclasses.field(init=False)
+
+
+def test_read_env_cfg_of_a_dataclass_with_a_field_that_was_never_set():
+    assert read(Unset()) == {"dt": 0.01, "steps": "no value: AttributeError"}
 
 
 class Broken:
@@ -167,10 +225,30 @@ def test_read_env_cfg_that_holds_itself_or_has_no_end():
     for _ in range(1000):
         deep = [deep]
     assert str(read({"deep": deep})).count("[") == 19
+    assert len(str(read([[list(range(1000))] * 1000] * 1000))) < 1_000_000
     shared = ["x"]
     for _ in range(50):
         shared = [shared, shared]
     assert len(str(read(shared))) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("many", "plain"),
+    [
+        (list(range(1_000_000)), "builtins:list [1000000]"),
+        (["x"] * 1001, "builtins:list [1001]"),
+        (set(range(1001)), "builtins:set [1001]"),
+        (dict.fromkeys(range(1001)), "builtins:dict [1001]"),
+        ([1] * 1000, [1] * 1000),
+    ],
+    ids=["a million", "strings", "set", "dict", "as many as are written"],
+)
+def test_read_env_cfg_of_many_values_writes_how_many_there_are(many, plain):
+    assert read({"before": 1, "many": many, "after": {"dt": 0.01}}) == {
+        "before": 1,
+        "many": plain,
+        "after": {"dt": 0.01},
+    }
 
 
 class Moody:
