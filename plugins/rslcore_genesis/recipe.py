@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,10 +39,7 @@ def make_recipe(asked: Mapping[str, Any]) -> dict[str, Any]:
     iterations = inspect.signature(ExperimentConfig).parameters["iterations"].default
     of_run = {"exp_name": asked.get("experiment", name), "max_iterations": asked.get("iterations", iterations)}
     agent = _agent_settings(env, factory, of_run)
-    sets = agent.get("obs_groups")
-    lists = [each for each in sets.values() if isinstance(each, list)] if isinstance(sets, Mapping) else []
-    # Which groups there are is known when the env is made; that of the examples is `policy`.
-    config = task_recipe(agent, {"name": "genesis", "factory": factory}, ["policy", *itertools.chain(*lists)], None)
+    config = task_recipe(agent, {"name": "genesis", "factory": factory}, None, None)
     config["env"].pop("clip_actions")  # the class itself clips them
     return {"experiment": name, **config}
 

@@ -23,6 +23,11 @@ def get_train_cfg(exp_name):
     }
 
 
+def get_asymmetric_cfg(exp_name):
+    """Its critic observes more, given as a tuple."""
+    return {**get_train_cfg(exp_name), "obs_groups": {"actor": ("policy",), "critic": ("policy", "critic")}}
+
+
 def get_cfgs():
     env_cfg = {"num_actions": 2, "joint_names": ["x", "y"], "episode_length_s": 0.8}
     return env_cfg, {"obs_scales": {"position": 1.0}}, REWARD_CFG, {"num_commands": 3}

@@ -190,8 +190,26 @@ def test_recipe_takes_settings_of_an_older_rsl_rl(genesis):
     config = load_config("genesis", [*named(REACH), *SMALL, "iterations=5", "experiment=reach"])
     assert (config.experiment, config.iterations, config.seed) == ("reach", 5, 3)
     policy = config.policy.config
-    assert policy.actor.network.config.groups == policy.critic.network.config.groups == ("policy",)
     assert policy.critic.network.config.hidden_dims == (16,)
+
+
+def test_groups_that_the_settings_name(genesis, caplog):
+    config = load_config("genesis", [*named(POINT), "env.agent=point_train:get_asymmetric_cfg"])
+    policy = config.policy.config
+    assert policy.actor.network.config.groups == ("policy",)
+    assert policy.critic.network.config.groups == ("policy", "critic")
+    assert not caplog.messages
+
+
+def test_groups_that_the_settings_do_not_name_are_said_to_be_a_guess(genesis, caplog):
+    policy = load_config("genesis", [*named(REACH), *SMALL]).policy.config
+    assert policy.actor.network.config.groups == ("policy",)
+    assert policy.critic.network.config.groups == ("critic",)
+    assert caplog.messages == [
+        "the task's settings for rsl_rl: policy.critic.network.groups: ['critic'] is a guess, since "
+        "'obs_groups.critic' is missing; if the env has no group 'critic', write "
+        "`policy.critic.network.groups=[policy]`, which rsl_rl takes then"
+    ]
 
 
 def test_recipe_takes_settings_from_elsewhere(genesis):
@@ -231,9 +249,9 @@ def test_recipe_that_lacks_something(genesis, overrides, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("options", [POINT, REACH])
-def test_recipe_trains_and_the_run_is_evaluated_and_resumed(genesis, tmp_path, options):
-    overrides = [*named(options), *SMALL, "env.changes.env_cfg.episode_length_s=0.2"]
+@pytest.mark.parametrize(("options", "more"), [(POINT, []), (REACH, ["policy.critic.network.groups=[policy]"])])
+def test_recipe_trains_and_the_run_is_evaluated_and_resumed(genesis, tmp_path, options, more):
+    overrides = [*named(options), *SMALL, *more, "env.changes.env_cfg.episode_length_s=0.2"]
     run = train(load_config("genesis", [*overrides, "iterations=1"]), log_root=tmp_path, quiet=True)
     assert len(evaluate(run.path, episodes=4).returns) == 4
     again = train(load_config("genesis", [*overrides, "iterations=2"]), resume=run.path, quiet=True)
