@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rslcore.config import ExperimentConfig
 from rslcore.errors import ConfigError
 from rslcore_genesis.simulator import import_genesis
-from rslcore_rsl_rl.functions import call_function, find_function
+from rslcore_rsl_rl.functions import call_function, find_function, needed_by
 from rslcore_rsl_rl.task_recipe import task_recipe
 
 _SETTINGS = "get_train_cfg"
@@ -36,17 +36,16 @@ def make_recipe(asked: Mapping[str, Any]) -> dict[str, Any]:
     import_genesis()
     find_function(factory, "env.factory")
     name = factory.partition(":")[2]
-    iterations = inspect.signature(ExperimentConfig).parameters["iterations"].default
-    of_run = {"exp_name": asked.get("experiment", name), "max_iterations": asked.get("iterations", iterations)}
-    agent = _agent_settings(env, factory, of_run)
+    agent = _agent_settings(env, factory, asked)
     config = task_recipe(agent, {"name": "genesis", "factory": factory}, None, None)
     config["env"].pop("clip_actions")  # the class itself clips them
     return {"experiment": name, **config}
 
 
-def _agent_settings(env: Mapping[str, Any], factory: str, of_run: Mapping[str, Any]) -> Mapping[str, Any]:
+def _agent_settings(env: Mapping[str, Any], factory: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a function of the user's gives for rsl_rl's runner; of several dicts the first, as in Genesis' grasping."""
     at = "env.agent"
+    name = factory.partition(":")[2]
     target = env.get("agent")
     if target is None:
         if isinstance(cfgs := env.get("cfgs"), str):
@@ -61,7 +60,7 @@ def _agent_settings(env: Mapping[str, Any], factory: str, of_run: Mapping[str, A
                 "env.cfgs=go2_train:get_cfgs; or write a config of your own with the env 'genesis'",
             )
         target = f"{module}:{_SETTINGS}"
-    settings = call_function(str(target), of_run, at)
+    settings = call_function(str(target), _of_run(find_function(str(target), at), name, asked), at)
     if isinstance(settings, tuple | list) and settings:
         settings = settings[0]
     if not isinstance(settings, Mapping):
@@ -69,3 +68,15 @@ def _agent_settings(env: Mapping[str, Any], factory: str, of_run: Mapping[str, A
             at, f"'{target}' gives {type(settings).__name__}, and should give a dict for rsl_rl's runner"
         )
     return settings
+
+
+def _of_run(function: Callable[..., Any], name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the run's the function is given: what is asked for, and what it has no default of its own for."""
+    iterations = inspect.signature(ExperimentConfig).parameters["iterations"].default
+    options = {"exp_name": ("experiment", name), "max_iterations": ("iterations", iterations)}
+    needed = needed_by(function)
+    return {
+        parameter: asked.get(option, default)
+        for parameter, (option, default) in options.items()
+        if option in asked or parameter in needed
+    }

@@ -28,6 +28,11 @@ def get_asymmetric_cfg(exp_name):
     return {**get_train_cfg(exp_name), "obs_groups": {"actor": ("policy",), "critic": ("policy", "critic")}}
 
 
+def get_short_cfg(exp_name="short", max_iterations=300):
+    """Has defaults of its own for what the run may say."""
+    return {**get_train_cfg(exp_name), "experiment_name": exp_name, "max_iterations": max_iterations}
+
+
 def get_cfgs():
     env_cfg = {"num_actions": 2, "joint_names": ["x", "y"], "episode_length_s": 0.8}
     return env_cfg, {"obs_scales": {"position": 1.0}}, REWARD_CFG, {"num_commands": 3}

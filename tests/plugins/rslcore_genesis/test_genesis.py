@@ -220,6 +220,15 @@ def test_recipe_takes_settings_from_elsewhere(genesis):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "experiment", "iterations"),
+    [([], "short", 300), (["iterations=5"], "short", 5), (["experiment=walk"], "walk", 300)],
+)
+def test_settings_that_have_defaults_of_their_own(genesis, overrides, experiment, iterations):
+    config = load_config("genesis", [*named(POINT), "env.agent=point_train:get_short_cfg", *overrides])
+    assert (config.experiment, config.iterations) == (experiment, iterations)
+
+
+@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ([], "env.factory: name the class of the env, as in env.factory=go2_env:Go2Env"),
