@@ -18,6 +18,7 @@ DATA = Path(__file__).parents[1] / "data"
 @pytest.fixture
 def genesis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Genesis is installed, in a process of its own: what stands in for it, and classes and functions upon it."""
+    monkeypatch.setattr("rslcore_genesis.simulator._given", [])
     with installed(DATA / "genesis", monkeypatch):
         yield
 

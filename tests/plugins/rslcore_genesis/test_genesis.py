@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 import sys
 
@@ -91,10 +92,51 @@ def test_function_that_makes_the_env(genesis, build):
     assert (env.spec.max_episode_length, env.env.cfg["seed"]) == (10, 7)
 
 
-def test_genesis_is_initialised_once_a_process(genesis, build):
-    build(**POINT)
-    build(**POINT, init={"performance_mode": True})
+def test_genesis_is_initialised_once_a_process(genesis, build, caplog):
+    for init in ({}, {"performance_mode": False, "logging_level": "warning"}):
+        build(**POINT, init=init)
+    assert not caplog.messages
+    build(**POINT, init={"performance_mode": True, "logging_level": "info"})
     assert initialised() == [{"backend": "cpu", "logging_level": "warning", "performance_mode": False}]
+    assert caplog.messages == [
+        "env.init: Genesis runs in this process already and is not initialised again, and options stay as they were: "
+        "'logging_level', 'performance_mode'; start a process of its own to change them"
+    ]
+
+
+def test_genesis_that_the_users_code_has_initialised(genesis, build, caplog):
+    genesis = importlib.import_module("genesis")
+    genesis.init(backend=genesis.cpu, seed=1)
+    build(**POINT)
+    assert not caplog.messages
+    build(**POINT, init={"performance_mode": True})
+    assert caplog.messages == [
+        "env.init: Genesis runs in this process already and is not initialised again, and options stay as they were: "
+        "'performance_mode'; start a process of its own to change them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            "cpu",
+            "cuda:0",
+            "device: Genesis runs on the CPU in this process, and not on 'cuda:0' as well; start a process of its own "
+            "for 'cuda:0', or type device=cpu",
+        ),
+        (
+            "cuda:0",
+            "cpu",
+            "device: Genesis runs on the GPU in this process, and not on 'cpu' as well; start a process of its own for "
+            "'cpu', or type device=cuda",
+        ),
+    ],
+)
+def test_genesis_that_runs_on_another_device(genesis, first, second, message):
+    initialise(torch.device(first), 7, {}, "env.init")
+    with pytest.raises(DeviceError, match=f"^{re.escape(message)}$"):
+        initialise(torch.device(second), 7, {}, "env.init")
 
 
 def test_genesis_is_initialised_as_asked(genesis, build):

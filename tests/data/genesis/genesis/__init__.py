@@ -6,6 +6,7 @@ import torch
 
 cpu, gpu = "cpu", "gpu"
 device = None
+backend = None
 tc_float = torch.float32
 INITIALISED = []
 """What `init` was given, each time."""
@@ -23,7 +24,8 @@ def init(*, backend=None, precision="32", logging_level=None, seed=None, perform
         raise GenesisException(f"Unsupported precision type: {precision}")
     INITIALISED.append({"backend": backend, "logging_level": logging_level, "performance_mode": performance_mode})
     torch.manual_seed(seed)
-    device = torch.device("cpu")
+    globals()["backend"] = backend
+    device = torch.device("cpu" if backend == cpu else "cuda")
 
 
 class Scene:
