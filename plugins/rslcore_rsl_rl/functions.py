@@ -41,7 +41,14 @@ def find_function(target: str, at: str) -> Callable[..., Any]:
 
 def needed_by(function: Callable[..., Any]) -> list[str]:
     """Names of what a function cannot be called without; none if it does not say, as some written in C."""
-    return [each.name for each in _named_parameters(function) or () if each.default is each.empty]
+    return [each.name for each in named_parameters(function) or () if each.default is each.empty]
+
+
+def takes_any_name(function: Callable[..., Any]) -> bool:
+    """Whether a function takes what it does not name, as by `**kwargs`; also if it does not say what it takes."""
+    if named_parameters(function) is None:
+        return True
+    return any(each.kind is each.VAR_KEYWORD for each in inspect.signature(function).parameters.values())
 
 
 def choose_arguments(
@@ -59,11 +66,8 @@ def choose_arguments(
     Raises:
         ConfigError: The function does not take something that is given, or needs what is not; all of it at once.
     """
-    named = _named_parameters(function)
-    if named is None:
-        return {**of_run, **given}
-    names = [each.name for each in named]
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in inspect.signature(function).parameters.values())
+    names = [each.name for each in named_parameters(function) or ()]
+    takes_all = takes_any_name(function)
     arguments = {**{name: value for name, value in of_run.items() if takes_all or name in names}, **given}
     problems = [
         Problem(f"{at}.{name}", f"'{target}' takes no '{name}'{nearest(name, names)}")
@@ -97,7 +101,7 @@ def call_function(target: str, of_run: Mapping[str, Any], at: str) -> Any:
         raise EnvError(f"{at}: '{target}' fails: {reason_of(error)}") from error
 
 
-def _named_parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+def named_parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
     """What a function can be given by name; None if it does not say."""
     try:
         parameters = inspect.signature(function).parameters.values()

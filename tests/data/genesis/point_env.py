@@ -26,6 +26,20 @@ class ReachEnv(stand_ins.GenesisEnv):
         super().__init__(env_cfg["num_envs"], env_cfg, gs.device, int(torch.randint(1000, ())))
 
 
+class CloseEnv(PointEnv):
+    """Names nothing of what it takes."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+class PlainEnv(PointEnv):
+    """Needs one config, and takes another two."""
+
+    def __init__(self, num_envs, env_cfg, obs_cfg=None, reward_cfg=None, show_viewer=False):
+        super().__init__(num_envs, env_cfg, obs_cfg, reward_cfg or {"reward_scales": {}}, {}, show_viewer)
+
+
 def make_point(num_envs, seed, length_s):
     """A function that makes the env instead."""
     cfg = {"episode_length_s": length_s, "seed": seed}

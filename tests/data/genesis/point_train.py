@@ -38,6 +38,18 @@ def get_cfgs():
     return env_cfg, {"obs_scales": {"position": 1.0}}, REWARD_CFG, {"num_commands": 3}
 
 
+def get_env_cfg():
+    return get_cfgs()[0]
+
+
+def get_two_cfgs():
+    return get_cfgs()[:2]
+
+
+def get_live_cfgs():
+    return get_env_cfg(), {"draws": iter(()), "noise": (number for number in ())}
+
+
 def get_old_cfgs():
     raise RuntimeError("no such robot")
 

@@ -87,6 +87,15 @@ def test_number_of_envs_that_a_config_has(genesis, build):
     assert build(**REACH).spec.num_envs == 3
 
 
+@pytest.mark.parametrize(
+    ("cfgs", "obs_cfg"), [("get_env_cfg", None), ("get_two_cfgs", {"obs_scales": {"position": 1.0}})]
+)
+def test_class_takes_configs_that_it_does_not_need(genesis, build, cfgs, obs_cfg):
+    env = build(factory="point_env:PlainEnv", cfgs=f"point_train:{cfgs}")
+    assert (env.env.obs_cfg, env.env.reward_cfg) == (obs_cfg, {"reward_scales": {}})
+    assert not env.env.scene.show_viewer
+
+
 def test_function_that_makes_the_env(genesis, build):
     env = build(factory="point_env:make_point", kwargs={"length_s": 0.2})
     assert (env.spec.max_episode_length, env.env.cfg["seed"]) == (10, 7)
@@ -188,8 +197,29 @@ def test_init_that_genesis_does_not_take(genesis, build):
         ),
         (
             {**POINT, "factory": "point_env:ReachEnv"},
-            "env.cfgs: 'point_train:get_cfgs' gives 4 configs, and 'point_env:ReachEnv' needs 'env_cfg', 'reward_cfg', "
-            "'robot_cfg'; name another function, or give the rest by kwargs",
+            "env.cfgs: 'point_train:get_cfgs' gives 4 configs, and 'point_env:ReachEnv' takes 'env_cfg', 'reward_cfg', "
+            "'robot_cfg'; name another function",
+        ),
+        (
+            {"factory": "point_env:PointEnv", "cfgs": "point_train:get_env_cfg"},
+            "env.cfgs: 'point_train:get_env_cfg' gives 1 config, and 'point_env:PointEnv' needs 'env_cfg', 'obs_cfg', "
+            "'reward_cfg', 'command_cfg'; name another function, or give the rest by kwargs",
+        ),
+        (
+            {**POINT, "factory": "point_env:PlainEnv"},
+            "env.cfgs: 'point_train:get_cfgs' gives 4 configs, and 'point_env:PlainEnv' takes 'env_cfg', 'obs_cfg', "
+            "'reward_cfg'; name another function",
+        ),
+        (
+            {**POINT, "factory": "point_env:CloseEnv"},
+            "env.cfgs: 'point_train:get_cfgs' gives 4 configs, and 'point_env:CloseEnv' names none of what it takes; "
+            "name as env.factory a function of your own that makes the env and has a parameter for each config, as "
+            "`def make(num_envs, env_cfg, obs_cfg)`",
+        ),
+        (
+            {"factory": "point_env:PlainEnv", "cfgs": "point_train:get_live_cfgs"},
+            "env.cfgs: 'point_train:get_live_cfgs' gives 'obs_cfg' with something in it that cannot be copied (cannot "
+            "pickle 'generator' object); give plain data, and make the rest of it in the class",
         ),
         (
             {**POINT, "factory": "point_envs:PointEnv"},
