@@ -180,7 +180,6 @@ def test_read_env_cfg_in_every_form(cfg, plain):
         (OmegaConf.create([1, "???", 2]), [1, "no value: MissingMandatoryValue", 2]),
         (OmegaConf.create({"a": "???", "b": 2}), {"a": "no value: MissingMandatoryValue", "b": 2}),
     ],
-    ids=repr,
 )
 def test_read_env_cfg_of_values_of_every_kind(value, plain):
     assert read({"value": value}) == {"value": plain}
