@@ -129,8 +129,10 @@ class RolloutStorage:
 
     def valid_observations(self) -> TensorDict:
         """Those of valid transitions, `[B, ...]`."""
-        observations, valid = self.observations(), self.valid
-        return observations if valid is None else observations[valid.flatten().nonzero().squeeze(1)]
+        if self.valid is None:
+            return self.observations()
+        rows = self.valid.flatten().nonzero().squeeze(1)
+        return TensorDict({group: self._select(group, rows) for group in self._obs}, batch_size=[len(rows)])
 
     @property
     def valid(self) -> Tensor | None:
@@ -218,7 +220,7 @@ class RolloutStorage:
                 if group not in places or len(places[group]) < len(rows):
                     places[group] = column.new_empty(len(rows), *column.shape[2:])
                 place = places[group][: len(rows)]
-            obs[group] = self._declared(group, torch.index_select(column.flatten(0, 1), 0, rows, out=place))
+            obs[group] = self._select(group, rows, place)
         yield Batch(columns, TensorDict(obs, batch_size=[len(rows)]), len(rows), sequences)
 
     def _split(self, steps: slice = slice(None), envs: Tensor | None = None) -> tuple[Tensor, Sequences]:
@@ -243,6 +245,10 @@ class RolloutStorage:
     def _declared(self, group: str, rows: Tensor) -> Tensor:
         """A view of what lies in memory as the env has declared it."""
         return rows.movedim(-1, -3) if group in self._images else rows
+
+    def _select(self, group: str, rows: Tensor, place: Tensor | None = None) -> Tensor:
+        """Rows of a group, copied as they lie in memory, in long runs."""
+        return self._declared(group, torch.index_select(self._obs[group].flatten(0, 1), 0, rows, out=place))
 
     def _num_bytes(self) -> int:
         return sum(column.nbytes for column in (*self._columns.values(), *self._obs.values()))

@@ -159,6 +159,15 @@ def test_images_lie_in_memory_with_the_channels_of_a_pixel_side_by_side(storage)
     assert all(obs["grid"].is_contiguous() for obs in found)
 
 
+def test_valid_observations_leave_invalid_rows_out(storage):
+    fill(storage, invalid={(0, 1), (3, 2)})
+    observations = storage.valid_observations()
+    left = torch.tensor(sorted(set(range(T * N)) - {1, 14}))
+    assert observations.batch_size == (len(left),)
+    assert torch.equal(observations["policy"][:, 0], left.float())
+    assert torch.equal(observations["image"], images(left))
+
+
 def test_mini_batches_of_fewer_rows_than_their_number_are_fewer(storage):
     # All rows but 3 are invalid; a batch of no rows would have a mean of NaN.
     fill(storage, invalid={(t, n) for t in range(T) for n in range(N)} - {(0, 0), (1, 0), (2, 0)})
